@@ -1,0 +1,3 @@
+module github.com/trefoil-iot/trefoil
+
+go 1.26

@@ -1,0 +1,142 @@
+// Package store says what a database engine of Trefoil must do. Engines are
+// in internal/store/sqlite and internal/store/postgres; internal/store/storetest
+// holds the suite that each of them passes.
+//
+// One process writes through one goroutine, the commit loop of
+// internal/ingest: it begins a transaction, appends readings, runs changes of
+// rows, commits, and begins the next. Everybody may read at any time and sees
+// what is committed.
+//
+// Readings have an engine-specific form. Everything else (devices, users,
+// sessions, ledger …) is plain rows that the package of the noun reads and
+// writes with SQL of its own, in the dialect that SQLite and PostgreSQL share:
+// $1 placeholders, "on conflict … do update", "returning", bigint, double
+// precision, text, boolean, and blobs as [Blob]. The tables are made by the
+// migrations in this package.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/trefoil-iot/trefoil"
+)
+
+// Querier reads and writes rows. *sql.DB, *sql.Conn and *sql.Tx satisfy it.
+type Querier interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// Store is one open database.
+type Store interface {
+	// Begin opens the write transaction. Its only caller is the commit loop,
+	// which ends it before it begins another one.
+	Begin(ctx context.Context) (Tx, error)
+
+	// Rows reads what is committed. It must not be used to write.
+	Rows() Querier
+
+	// Latest gives the newest reading of every metric of the device, sorted by
+	// metric; none for a device without readings.
+	Latest(ctx context.Context, device trefoil.DeviceID) ([]trefoil.Reading, error)
+
+	// Metrics gives the names of all metrics of the device, sorted.
+	Metrics(ctx context.Context, device trefoil.DeviceID) ([]string, error)
+
+	// Read visits the readings of one series in ascending order of time, see
+	// [ReadRequest]. It sees one state of the series: what was committed when
+	// it was called. An error of visit ends it and is returned as it is. A
+	// series that does not exist has no readings.
+	Read(ctx context.Context, r ReadRequest, visit func(Block) error) error
+
+	// Seq is the number of the last commit, 0 in a new database.
+	Seq() trefoil.Seq
+
+	// Stats tells about size and state, for /metrics and the storage page.
+	Stats(ctx context.Context) (Stats, error)
+
+	// Close ends the store. The transaction must have ended. A store that was
+	// not closed opens again with everything that was committed.
+	Close() error
+}
+
+// Tx is the write transaction. Not for concurrent use.
+type Tx interface {
+	Querier
+
+	// Append adds the readings of m. A reading of the same series and time as
+	// an earlier one replaces it. It keeps no reference to m after Commit or
+	// Rollback. A refusal that concerns only m, such as the limit of metrics
+	// of a device, is a [trefoil.Error] with code too_many: nothing of m is
+	// in the transaction then, and the transaction goes on.
+	Append(m *trefoil.Message) error
+
+	// DropSeries removes all series of the device.
+	DropSeries(ctx context.Context, device trefoil.DeviceID) error
+
+	// Savepoint runs fn so that an error of it undoes what fn wrote, and only
+	// that. It returns the error of fn.
+	Savepoint(ctx context.Context, fn func(Querier) error) error
+
+	// Commit makes the transaction durable and returns its number. After nil,
+	// the data survives the loss of power. After an error nothing is stored.
+	Commit(ctx context.Context) (trefoil.Seq, error)
+
+	// Rollback undoes the transaction. After Commit it does nothing.
+	Rollback() error
+}
+
+// ReadRequest asks for a half-open range [From, To) of one series.
+//
+// With Resolution 0 every block has all its samples. Otherwise an engine may
+// answer with summaries only (Samples nil) for readings that lie between two
+// neighbouring multiples of Resolution (counted from the Unix epoch), so that
+// a caller who needs sums over buckets aligned to Resolution does not read
+// single readings. Engines are free to give samples all the same.
+//
+// With Reverse blocks and their samples come in descending order of time.
+type ReadRequest struct {
+	Device     trefoil.DeviceID
+	Metric     string
+	From, To   trefoil.Instant
+	Resolution time.Duration
+	Reverse    bool
+}
+
+// Sample is a time and a value.
+type Sample struct {
+	Time  trefoil.Instant
+	Value trefoil.Value
+}
+
+// Block is a run of readings of one series. Min, Max and Sum are over
+// Value.Float and so 0 for texts. The block and its samples belong to the
+// engine; they are valid until visit returns.
+type Block struct {
+	Count         int
+	Min, Max, Sum float64
+	First, Last   Sample // by time
+	Samples       []Sample
+}
+
+// Stats is what a store tells about itself.
+type Stats struct {
+	Engine    string // "sqlite" or "postgres"
+	Bytes     int64  // on disk, everything included
+	Series    int64
+	Readings  int64 // stored now, an estimate where counting is dear
+	HeadBytes int64 // memory that readings take which are not yet in chunks; 0 where there are none
+}
+
+// Options are given to an engine when it opens.
+type Options struct {
+	// MaxMetrics is the largest number of metrics of one device; 0 means
+	// DefaultMaxMetrics.
+	MaxMetrics int
+}
+
+// DefaultMaxMetrics is the default of [Options].MaxMetrics.
+const DefaultMaxMetrics = 500
