@@ -30,6 +30,15 @@ type Querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
+// Writer changes rows inside the write transaction, and can do with a
+// device's series what is part of such a change.
+type Writer interface {
+	Querier
+
+	// DropSeries removes all series of the device.
+	DropSeries(ctx context.Context, device trefoil.DeviceID) error
+}
+
 // Store is one open database.
 type Store interface {
 	// Begin opens the write transaction. Its only caller is the commit loop,
@@ -65,7 +74,7 @@ type Store interface {
 
 // Tx is the write transaction. Not for concurrent use.
 type Tx interface {
-	Querier
+	Writer
 
 	// Append adds the readings of m. A reading of the same series and time as
 	// an earlier one replaces it. It keeps no reference to m after Commit or
@@ -74,12 +83,9 @@ type Tx interface {
 	// in the transaction then, and the transaction goes on.
 	Append(m *trefoil.Message) error
 
-	// DropSeries removes all series of the device.
-	DropSeries(ctx context.Context, device trefoil.DeviceID) error
-
 	// Savepoint runs fn so that an error of it undoes what fn wrote, and only
 	// that. It returns the error of fn.
-	Savepoint(ctx context.Context, fn func(Querier) error) error
+	Savepoint(ctx context.Context, fn func(Writer) error) error
 
 	// Commit makes the transaction durable and returns its number. After nil,
 	// the data survives the loss of power. After an error nothing is stored.
