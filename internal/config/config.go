@@ -1,0 +1,91 @@
+// Package config gathers the settings of a Trefoil process from four places,
+// each stronger than the one before: the defaults, a YAML file, the
+// environment (TREFOIL_…) and the flags of the command line.
+//
+// It is strict: a key that does not exist and a value that cannot be are
+// faults that name place, key and what is allowed. All faults are collected,
+// so that one start shows all of them. [Load] is pure but for reading the
+// files that it is told about; nothing is global.
+//
+// A new setting is a field of [Config], its default in [Default] and its row
+// in the table of fields.go; file, environment, `trefoil config` and the error
+// texts follow from the row.
+package config
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Config is every setting of a process. [Load] returns only valid ones.
+type Config struct {
+	Data   string // directory of everything that the server keeps; made when missing
+	Store  Store
+	HTTP   HTTP
+	MQTT   MQTT
+	Limits Limits
+	Log    Log
+	Admin  Admin
+}
+
+// Store says which database holds everything.
+type Store struct {
+	// URL is "sqlite" (the file trefoil.db in the data directory) or
+	// postgres://user:password@host/database.
+	URL string
+}
+
+// HTTP is the port of the web UI, the REST API and the live WebSocket.
+type HTTP struct {
+	Address string // host:port; without host all interfaces; port 0 takes a free one
+}
+
+// MQTT is the port of devices.
+type MQTT struct {
+	Address string // as in [HTTP]
+}
+
+// Limits bound what a client can make the server hold. All are positive.
+type Limits struct {
+	Packet         Size          // largest MQTT packet and HTTP request body
+	Payload        Size          // largest telemetry payload; at most Packet
+	Metrics        int           // metrics per device
+	Queue          int           // messages that wait for a commit
+	Connections    int           // MQTT connections at the same time
+	ConnectTimeout time.Duration // from accepting a socket to its CONNECT
+	Shutdown       time.Duration // a clean stop takes at most this long
+}
+
+// Log says what is logged, and how.
+type Log struct {
+	Level  slog.Level
+	Format string // "text" or "json"
+}
+
+// Admin is about the first administrator, who is made at the first start.
+type Admin struct {
+	// Password comes from TREFOIL_ADMIN_PASSWORD or from the file that
+	// TREFOIL_ADMIN_PASSWORD_FILE names. Empty: the server makes a random one
+	// and prints it once.
+	Password string
+}
+
+// Default gives the settings of a start without any configuration.
+func Default() Config {
+	return Config{
+		Data:  "./trefoil-data",
+		Store: Store{URL: "sqlite"},
+		HTTP:  HTTP{Address: ":8080"},
+		MQTT:  MQTT{Address: ":1883"},
+		Limits: Limits{
+			Packet:         1 << 20,
+			Payload:        256 << 10,
+			Metrics:        500,
+			Queue:          16384,
+			Connections:    50000,
+			ConnectTimeout: 10 * time.Second,
+			Shutdown:       10 * time.Second,
+		},
+		Log: Log{Level: slog.LevelInfo, Format: "text"},
+	}
+}

@@ -1,0 +1,72 @@
+package config
+
+import "strings"
+
+// envPrefix begins every variable of ours.
+const envPrefix = "TREFOIL_"
+
+// field ties one setting to its names. Its value writes into the Config that
+// the table was made for.
+type field struct {
+	key   string // in the file, sections joined by dots
+	env   string
+	flag  string // "" when there is none
+	help  string
+	value value
+}
+
+// fields is the table of everything that can be set, in the order in which
+// `trefoil config` shows it.
+func fields(c *Config) []field {
+	l := &c.Limits
+	rows := []field{
+		{key: "data", flag: "--data", value: text{&c.Data}, help: "directory of everything that the server keeps"},
+		{key: "store.url", env: "TREFOIL_STORE", flag: "--store", value: storeURL{&c.Store.URL}, help: "database: sqlite, or postgres://user:password@host/database"},
+		{key: "http.address", env: "TREFOIL_HTTP", flag: "--http", value: address{&c.HTTP.Address}, help: "web UI, REST and live WebSocket"},
+		{key: "mqtt.address", env: "TREFOIL_MQTT", flag: "--mqtt", value: address{&c.MQTT.Address}, help: "MQTT for devices"},
+		{key: "limits.packet", value: size{&l.Packet, 1 << 10, 256 << 20}, help: "largest MQTT packet and HTTP request body"},
+		{key: "limits.payload", value: size{&l.Payload, 1 << 10, 256 << 20}, help: "largest telemetry payload"},
+		{key: "limits.metrics", value: count{&l.Metrics, 1, 100_000}, help: "metrics per device"},
+		{key: "limits.queue", value: count{&l.Queue, 16, 10_000_000}, help: "messages that wait for a commit"},
+		{key: "limits.connections", value: count{&l.Connections, 1, 10_000_000}, help: "MQTT connections at the same time"},
+		{key: "limits.connect_timeout", value: duration{&l.ConnectTimeout, minTimeout, maxTimeout}, help: "time for a client to send CONNECT"},
+		{key: "limits.shutdown", value: duration{&l.Shutdown, minTimeout, maxTimeout}, help: "longest time for a clean stop"},
+		{key: "log.level", flag: "--log-level", value: level{&c.Log.Level}, help: "what is logged"},
+		{key: "log.format", flag: "--log-format", value: choice{&c.Log.Format, []string{"text", "json"}}, help: "how it is logged"},
+	}
+	for i := range rows {
+		if rows[i].env == "" {
+			rows[i].env = envPrefix + strings.ToUpper(strings.ReplaceAll(rows[i].key, ".", "_"))
+		}
+	}
+	return rows
+}
+
+// children gives the names that may stand below the section, "" for the top
+// of the file, in the order of the table.
+func children(rows []field, section string) []string {
+	var names []string
+	for _, f := range rows {
+		rest := f.key
+		if section != "" {
+			var below bool
+			if rest, below = strings.CutPrefix(f.key, section+"."); !below {
+				continue
+			}
+		}
+		name, _, _ := strings.Cut(rest, ".")
+		if len(names) == 0 || names[len(names)-1] != name {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func find(rows []field, key string) (field, bool) {
+	for _, f := range rows {
+		if f.key == key {
+			return f, true
+		}
+	}
+	return field{}, false
+}
