@@ -1,0 +1,47 @@
+# Every task of the repository. Go and Node must be there; `make test` installs
+# whatever else the tests need.
+
+GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+COMMIT      := $(shell git rev-parse --short HEAD 2>/dev/null)
+
+.PHONY: help build demo test tools web generate fmt lint bench screenshots clean
+
+help: ## say what there is
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|'
+
+build: ## build the binary: build/trefoil
+	go build -trimpath -ldflags '-s -w' -o build/trefoil ./cmd/trefoil
+
+demo: ## start a server with a virtual fleet
+	go run ./cmd/trefoil demo
+
+test: ## install what is missing, then run every check and every test
+	@scripts/test.sh
+
+tools: .tools/gofumpt .tools/staticcheck ## install the pinned Go tools into .tools
+.tools/gofumpt: Makefile
+	@GOBIN=$(CURDIR)/.tools go install $(GOFUMPT) && touch $@
+.tools/staticcheck: Makefile
+	@GOBIN=$(CURDIR)/.tools go install $(STATICCHECK) && touch $@
+
+web: ## build the pages that the binary embeds
+	cd web && npm ci --no-audit --no-fund && npm run build
+
+generate: ## write again what is generated from the code: API description and its types
+	scripts/generate.sh
+
+fmt: .tools/gofumpt ## format the Go code
+	.tools/gofumpt -w .
+
+lint: tools ## the checks of the Go code alone
+	go vet ./... && .tools/gofumpt -l . && .tools/staticcheck ./...
+
+bench: ## measure, next to Mosquitto; ROUNDS=5 SECONDS=5 YARDSTICK=../shared/yardstick
+	go run ./test/bench
+
+screenshots: build ## take the pictures of the documents again
+	cd test/browser && npm ci --no-audit --no-fund && TREFOIL_BINARY=$(CURDIR)/build/trefoil node screenshots.mjs
+
+clean: ## remove what was built
+	rm -rf build
