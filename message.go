@@ -33,6 +33,7 @@ const (
 	DropQueueFull    DropReason = "queue_full"        // QoS 0 while the ingest queue was full
 	DropUnknown      DropReason = "unknown_device"    // the device was deleted in the meantime
 	DropShutdown     DropReason = "server_stopping"   // QoS 0 while the server stopped
+	DropRefused      DropReason = "refused"           // refused for another reason, which the detail names
 
 	// NoteClock is an entry of the ledger that drops nothing: the device's
 	// time was more than an hour ahead, and the reading is stored with the

@@ -61,6 +61,15 @@ type Store interface {
 	// series that does not exist has no readings.
 	Read(ctx context.Context, r ReadRequest, visit func(Block) error) error
 
+	// Maintain does upkeep that is due, such as moving readings to their
+	// lasting form, in short transactions of its own, and returns after about
+	// budget. It reports whether more is due. The commit loop calls it between
+	// transactions, nobody else does: after a commit with a small budget, about
+	// once a second while there is nothing to commit, and at once again while
+	// more is due and no message waits. It returns quickly when nothing is due.
+	// An error leaves the store as it was; a later call tries again.
+	Maintain(ctx context.Context, budget time.Duration) (more bool, err error)
+
 	// Seq is the number of the last commit, 0 in a new database.
 	Seq() trefoil.Seq
 
@@ -77,10 +86,12 @@ type Tx interface {
 	Writer
 
 	// Append adds the readings of m. A reading of the same series and time as
-	// an earlier one replaces it. It keeps no reference to m after Commit or
-	// Rollback. A refusal that concerns only m, such as the limit of metrics
-	// of a device, is a [trefoil.Error] with code too_many: nothing of m is
-	// in the transaction then, and the transaction goes on.
+	// an earlier one replaces it. The engine reads m until the transaction has
+	// ended and keeps no reference to it afterwards. A refusal that concerns
+	// only m is a [trefoil.Error], with code too_many for the limit of metrics
+	// of a device and invalid for a value or time that cannot be stored:
+	// nothing of m is in the transaction then, and the transaction goes on.
+	// After any other error the transaction can only be rolled back.
 	Append(m *trefoil.Message) error
 
 	// Savepoint runs fn so that an error of it undoes what fn wrote, and only
@@ -142,7 +153,32 @@ type Options struct {
 	// MaxMetrics is the largest number of metrics of one device; 0 means
 	// DefaultMaxMetrics.
 	MaxMetrics int
+
+	// HeadBytes is the memory that readings may take before an engine that
+	// keeps new readings in memory moves them to disk in a hurry; 0 means
+	// DefaultHeadBytes.
+	HeadBytes int64
+
+	// Now tells the time by which upkeep is due; nil means time.Now.
+	Now func() time.Time
 }
 
-// DefaultMaxMetrics is the default of [Options].MaxMetrics.
-const DefaultMaxMetrics = 500
+// Defaults of [Options].
+const (
+	DefaultMaxMetrics = 500
+	DefaultHeadBytes  = 64 << 20
+)
+
+// WithDefaults gives o with its zero fields set to the defaults.
+func (o Options) WithDefaults() Options {
+	if o.MaxMetrics == 0 {
+		o.MaxMetrics = DefaultMaxMetrics
+	}
+	if o.HeadBytes == 0 {
+		o.HeadBytes = DefaultHeadBytes
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o
+}
