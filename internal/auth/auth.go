@@ -1,0 +1,99 @@
+// Package auth knows the people: their accounts, their login sessions, and
+// what their roles allow. It also has the word for whoever makes a request,
+// the [Principal].
+//
+// Accounts and sessions are few, so that all of them are mirrored in memory;
+// the mirror changes after the commit that holds the change.
+package auth
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/trefoil-iot/trefoil"
+	"github.com/trefoil-iot/trefoil/internal/store"
+)
+
+// Writer runs changes of rows inside the next commit.
+type Writer interface {
+	// Do runs fn inside the next commit and returns after that is durable. An
+	// error means that nothing of fn is stored. Once fn runs, Do waits for the
+	// end of the commit, also when ctx ends. fn may run several times.
+	Do(ctx context.Context, fn func(ctx context.Context, w store.Writer) error) error
+}
+
+// Options are what [Accounts] need.
+type Options struct {
+	Rows   store.Querier // reads what is committed
+	Writer Writer
+	Now    func() time.Time
+	Log    *slog.Logger
+}
+
+// Accounts are the people who may log in, and their sessions. They may be
+// used by many goroutines at once.
+type Accounts struct {
+	rows   store.Querier
+	writer Writer
+	now    func() time.Time
+	log    *slog.Logger
+
+	hashing chan struct{} // a slot per password that is being hashed
+	decoy   string        // what the password of an unknown account is compared with
+	byFrom  *limiter
+	byName  *limiter
+	tickets *tickets
+
+	changes sync.Mutex // serialises changes of accounts
+
+	mu       sync.RWMutex // guards what follows
+	accounts map[string]account
+	sessions map[tokenHash]*session
+}
+
+// account is a row of the table.
+type account struct {
+	name     string
+	password string // PHC string
+	role     Role
+	created  trefoil.Instant
+}
+
+// maxHashing bounds how many passwords are hashed at once. Each takes 19 MiB;
+// a flood of logins must not take the memory of the ingest.
+const maxHashing = 2
+
+// Open loads accounts and sessions.
+func Open(ctx context.Context, o Options) (*Accounts, error) {
+	decoy, err := hashPassword("")
+	if err != nil {
+		return nil, err
+	}
+	a := &Accounts{
+		rows: o.Rows, writer: o.Writer, now: o.Now, log: o.Log,
+		hashing: make(chan struct{}, maxHashing),
+		decoy:   decoy,
+		byFrom:  newLimiter(loginEvery, loginBurst),
+		byName:  newLimiter(loginEvery, loginBurst),
+		tickets: newTickets(),
+	}
+	if a.accounts, err = selectAccounts(ctx, a.rows); err != nil {
+		return nil, fmt.Errorf("load accounts: %w", err)
+	}
+	if a.sessions, err = selectSessions(ctx, a.rows, a.instant()); err != nil {
+		return nil, fmt.Errorf("load sessions: %w", err)
+	}
+	return a, nil
+}
+
+func (a *Accounts) instant() trefoil.Instant { return trefoil.InstantOf(a.now()) }
+
+func (a *Accounts) account(name string) (account, bool) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	acc, ok := a.accounts[name]
+	return acc, ok
+}
