@@ -41,7 +41,7 @@ bench: ## measure, next to Mosquitto; ROUNDS=5 SECONDS=5 YARDSTICK=../shared/yar
 	go run ./test/bench
 
 screenshots: build ## take the pictures of the documents again
-	cd test/browser && npm ci --no-audit --no-fund && TREFOIL_BINARY=$(CURDIR)/build/trefoil node screenshots.mjs
+	cd test/browser && npm ci --no-audit --no-fund && BINARY_UNDER_TEST=$(CURDIR)/build/trefoil node screenshots.mjs
 
 clean: ## remove what was built
 	rm -rf build

@@ -69,7 +69,7 @@ generated() { scripts/generate.sh && unchanged "web/openapi.json web/src/lib/api
 browser() {
   (
     cd test/browser && npm ci --no-audit --no-fund &&
-      TREFOIL_BINARY=$binary node --test --test-concurrency=1 \
+      BINARY_UNDER_TEST=$binary node --test --test-concurrency=1 \
         --test-reporter=spec --test-reporter-destination=stdout \
         --test-reporter=tap --test-reporter-destination="$logs/browser.tap"
   )

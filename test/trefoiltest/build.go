@@ -17,10 +17,10 @@ func Root() (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// Build builds the binary into dir and returns its path. If TREFOIL_BINARY
+// Build builds the binary into dir and returns its path. If BINARY_UNDER_TEST
 // is set, it returns that and builds nothing.
 func Build(dir string) (string, error) {
-	if path := os.Getenv("TREFOIL_BINARY"); path != "" {
+	if path := os.Getenv("BINARY_UNDER_TEST"); path != "" {
 		return filepath.Abs(path)
 	}
 	root, err := Root()

@@ -110,10 +110,10 @@ type Series struct {
 	V      []any     // float64, bool or string
 }
 
-// History gives all readings of the metric in the last and next day.
+// History gives all readings of the metric of the last day.
 func (c *Client) History(ctx context.Context, device, metric string) (Series, error) {
 	var h struct{ Series []Series }
-	q := url.Values{"metric": {metric}, "from": {"-1d"}, "to": {"+1d"}}
+	q := url.Values{"metric": {metric}, "from": {"-1d"}}
 	if err := c.Call(ctx, "GET", "/api/v1/devices/"+device+"/history?"+q.Encode(), nil, &h); err != nil {
 		return Series{}, err
 	}

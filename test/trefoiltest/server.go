@@ -12,6 +12,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -71,8 +73,7 @@ func launch(o Options) (*Server, error) {
 	if s.cmd.Dir == "" {
 		s.cmd.Dir = o.Dir
 	}
-	s.cmd.Env = append(os.Environ(), "TREFOIL_ADMIN_PASSWORD="+AdminPassword)
-	s.cmd.Env = append(s.cmd.Env, o.Env...)
+	s.cmd.Env = append(Environ(), o.Env...)
 	s.cmd.Stdout, s.cmd.Stderr = s.output, s.output
 	if err := s.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", o.Binary, err)
@@ -83,6 +84,14 @@ func launch(o Options) (*Server, error) {
 		close(s.exited)
 	}()
 	return s, nil
+}
+
+// Environ is the environment of a server under test: that of this process
+// without the settings of another server, and with the password of the
+// administrator.
+func Environ() []string {
+	ours := func(variable string) bool { return strings.HasPrefix(variable, "TREFOIL_") }
+	return append(slices.DeleteFunc(os.Environ(), ours), "TREFOIL_ADMIN_PASSWORD="+AdminPassword)
 }
 
 // awaitReady polls for the file that the server writes when it is ready. A
