@@ -1,8 +1,14 @@
 // Package packet is the wire format of MQTT 3.1.1 and 5.0: the types of the
 // packets, and functions that read and write them. It does no input or output.
 //
-// Decoded packets alias the bytes that they were decoded from; a caller who
-// keeps a part of one longer than the buffer copies it.
+// Every type has a method Decode for the bytes behind the fixed header and a
+// method Append for the whole packet. Decode sets every field, so that a value
+// can be used again. Byte slices of a decoded packet alias the bytes that it
+// was decoded from; a caller who keeps one longer than the buffer copies it.
+// Strings are copies. What Decode refuses it refuses with an [*Error].
+//
+// Clauses are cited as [MQTT-3.1.2-3]; they are those of MQTT 5.0 unless a
+// comment says 3.1.1.
 package packet
 
 // Version is the protocol level of CONNECT.
@@ -41,6 +47,7 @@ type Header struct {
 	Type   Type
 	Flags  byte // the lower four bits
 	Length int  // bytes that follow the header
+	Padded bool // the length was written in more bytes than it needs
 }
 
 // UserProperty is a name and a value that MQTT passes on unchanged. Order and
@@ -64,6 +71,7 @@ type PublishProperties struct {
 	PayloadFormat   byte    // 0: bytes, 1: UTF-8
 	MessageExpiry   *uint32 // seconds
 	ContentType     string
+	EmptyContent    bool // the content type is there and empty, which must be sent on [MQTT-3.3.2-20]
 	ResponseTopic   string
 	CorrelationData []byte
 	User            []UserProperty
