@@ -124,11 +124,11 @@ func (a *Accounts) EnsureAdmin(ctx context.Context, password string) (generated 
 		return "", false, err
 	}
 	acc := account{name: AdminName, password: phc, role: Administrator, created: a.instant()}
-	err = a.writer.Do(ctx, func(ctx context.Context, w store.Writer) error {
+	err = a.do(ctx, "create administrator", func(ctx context.Context, w store.Writer) error {
 		return upsertAccount(ctx, w, acc)
 	})
 	if err != nil {
-		return "", false, fmt.Errorf("create administrator: %w", err)
+		return "", false, err
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

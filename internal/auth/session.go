@@ -99,11 +99,11 @@ func (a *Accounts) Logout(ctx context.Context, token string) error {
 	if !ok {
 		return nil
 	}
-	err := a.writer.Do(ctx, func(ctx context.Context, w store.Writer) error {
+	err := a.do(ctx, "log out", func(ctx context.Context, w store.Writer) error {
 		return deleteSession(ctx, w, hash)
 	})
 	if err != nil {
-		return fmt.Errorf("log out: %w", err)
+		return err
 	}
 	a.forget([]tokenHash{hash})
 	return nil
@@ -129,7 +129,7 @@ func (a *Accounts) open(ctx context.Context, acc account, agent string) (Session
 		agent: strings.ToValidUTF8(agent[:min(len(agent), maxAgent)], ""),
 	}
 	surplus := a.surplus(acc.name)
-	err := a.writer.Do(ctx, func(ctx context.Context, w store.Writer) error {
+	err := a.do(ctx, "open session", func(ctx context.Context, w store.Writer) error {
 		for _, h := range surplus {
 			if err := deleteSession(ctx, w, h); err != nil {
 				return err
@@ -138,7 +138,7 @@ func (a *Accounts) open(ctx context.Context, acc account, agent string) (Session
 		return insertSession(ctx, w, s)
 	})
 	if err != nil {
-		return Session{}, fmt.Errorf("open session: %w", err)
+		return Session{}, err
 	}
 	a.forget(surplus)
 	a.mu.Lock()

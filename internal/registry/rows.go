@@ -60,6 +60,9 @@ func deleteDevice(ctx context.Context, q store.Querier, id trefoil.DeviceID) err
 	if err := deleteTokens(ctx, q, id); err != nil {
 		return err
 	}
+	if _, err := q.ExecContext(ctx, "delete from ledger where device = $1", string(id)); err != nil {
+		return err
+	}
 	_, err := q.ExecContext(ctx, "delete from device where id = $1", string(id))
 	return err
 }
