@@ -79,6 +79,9 @@ func (l *Loop) commit(ctx context.Context, batch []Write) {
 			return
 		}
 		l.fail(err)
+		for _, w := range batch {
+			w.gate.leave()
+		}
 		select {
 		case <-time.After(pause):
 			pause = min(2*pause, lastRetry)
@@ -115,6 +118,8 @@ func (l *Loop) attempt(ctx context.Context, batch []Write) (trefoil.Seq, error) 
 // only; an error ends the transaction.
 func (l *Loop) apply(ctx context.Context, tx store.Tx, w Write) (refusal, err error) {
 	switch {
+	case !w.gate.enter():
+		return errAbandoned, nil
 	case w.Message != nil && !l.Known(w.Message.Device):
 		return errUnknown, nil
 	case w.Rows == nil:

@@ -30,6 +30,8 @@ type Write struct {
 	// write is durable, or with an error when it is not stored. It is called
 	// by the commit loop and must not block. May be nil.
 	Done func(trefoil.Seq, error)
+
+	gate *gate // of a caller who may leave before the write is tried, or nil
 }
 
 func (w Write) weight() int {
@@ -46,9 +48,10 @@ func (w Write) done(seq trefoil.Seq, err error) {
 }
 
 var (
-	errStopped = &trefoil.Error{Code: trefoil.CodeUnavailable, Message: "the server is stopping; try again"}
-	errFull    = &trefoil.Error{Code: trefoil.CodeTooMany, Message: "the ingest queue is full; try again later"}
-	errUnknown = &trefoil.Error{Code: trefoil.CodeNotFound, Message: "the device does not exist (any more)"}
+	errStopped   = &trefoil.Error{Code: trefoil.CodeUnavailable, Message: "the server is stopping; try again"}
+	errFull      = &trefoil.Error{Code: trefoil.CodeTooMany, Message: "the ingest queue is full; try again later"}
+	errAbandoned = &trefoil.Error{Code: trefoil.CodeUnavailable, Message: "the caller did not wait for it"}
+	errUnknown   = &trefoil.Error{Code: trefoil.CodeNotFound, Message: "the device does not exist (any more)"}
 )
 
 // Observer learns of messages after their commit. It is called by the commit
@@ -165,12 +168,29 @@ func (l *Loop) Put(ctx context.Context, m *trefoil.Message) (trefoil.Seq, error)
 }
 
 // Do runs fn inside the next commit and returns when that is durable. See
-// [Write].Rows for what fn may do.
+// [Write].Rows for what fn may do. When ctx ends, Do returns with code
+// unavailable and fn is not in any commit; only while a commit with it is on
+// its way, Do waits for the end of that.
 func (l *Loop) Do(ctx context.Context, fn func(ctx context.Context, w store.Writer) error) error {
 	result := make(chan outcome, 1)
-	l.Accept(ctx, Write{Rows: fn, Done: func(seq trefoil.Seq, err error) { result <- outcome{seq, err} }})
-	_, err := wait(ctx, result)
-	return err
+	g := new(gate)
+	l.Accept(ctx, Write{Rows: fn, gate: g, Done: func(seq trefoil.Seq, err error) { result <- outcome{seq, err} }})
+	select {
+	case r := <-result:
+		return r.err
+	case <-ctx.Done():
+	}
+	for {
+		left, ok := g.abandon()
+		if ok {
+			return unavailable(ctx.Err())
+		}
+		select {
+		case r := <-result:
+			return r.err
+		case <-left:
+		}
+	}
 }
 
 type outcome struct {

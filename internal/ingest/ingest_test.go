@@ -316,3 +316,36 @@ func TestAClockFarAheadIsReplacedByTheArrivalAndNoted(t *testing.T) {
 		r.finish(t)
 	})
 }
+
+func TestACallerWhoLeavesTakesTheChangeBackUnlessItIsBeingCommitted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, 0)
+		runs := 0
+		change := func(context.Context, store.Writer) error { runs++; return nil }
+		result := make(chan error)
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { result <- r.Do(ctx, change) }()
+		synctest.Wait() // the change is in a commit
+		cancel()
+		synctest.Wait()
+		r.store.permit <- errors.New("disk full")
+		if err := <-result; trefoil.CodeOf(err) != trefoil.CodeUnavailable {
+			t.Errorf("Do after its commit failed and its caller left: %v, want code unavailable", err)
+		}
+		r.store.permit <- nil
+		synctest.Wait()
+		if runs != 1 {
+			t.Errorf("the change ran %d times, want once: it was taken back", runs)
+		}
+		ctx, cancel = context.WithCancel(t.Context())
+		go func() { result <- r.Do(ctx, change) }()
+		synctest.Wait()
+		cancel()
+		synctest.Wait()
+		r.store.permit <- nil
+		if err := <-result; err != nil {
+			t.Errorf("Do of a committed change: %v, want nil although the caller left", err)
+		}
+		r.finish(t)
+	})
+}
