@@ -41,6 +41,14 @@ const (
 	NoteClock DropReason = "clock_ahead"
 )
 
+// DropReasons gives all reasons and notes.
+func DropReasons() []DropReason {
+	return []DropReason{
+		DropMalformed, DropForeignTopic, DropUnknownTopic, DropTooLarge, DropTooMany, DropRate,
+		DropQueueFull, DropUnknown, DropShutdown, DropRefused, NoteClock,
+	}
+}
+
 // Dropped reports whether an entry with this reason means that something was
 // not stored. It is false for notes.
 func (r DropReason) Dropped() bool { return r != NoteClock }
