@@ -37,8 +37,8 @@ fmt: .tools/gofumpt ## format the Go code
 lint: tools ## the checks of the Go code alone
 	go vet ./... && .tools/gofumpt -l . && .tools/staticcheck ./...
 
-bench: ## measure, next to Mosquitto; ROUNDS=5 SECONDS=5 YARDSTICK=../shared/yardstick
-	go run ./test/bench
+bench: build ## measure, next to Mosquitto; ROUNDS=5 SECONDS=5 YARDSTICK=../shared/yardstick
+	@BINARY_UNDER_TEST=build/trefoil ROUNDS=$(ROUNDS) SECONDS=$(SECONDS) YARDSTICK=$(YARDSTICK) go run ./test/bench
 
 screenshots: build ## take the pictures of the documents again
 	cd test/browser && npm ci --no-audit --no-fund && BINARY_UNDER_TEST=$(CURDIR)/build/trefoil node screenshots.mjs
