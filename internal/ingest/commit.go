@@ -172,11 +172,9 @@ func (l *Loop) settle(seq trefoil.Seq, batch []Write, took time.Duration) {
 		}
 		w.done(seq, nil)
 	}
-	if len(l.stored) > 0 {
-		at := trefoil.InstantOf(l.Now())
-		for _, o := range l.Observers {
-			o.Committed(seq, at, l.stored)
-		}
+	at := trefoil.InstantOf(l.Now())
+	for _, o := range l.Observers {
+		o.Committed(seq, at, l.stored)
 	}
 	for _, w := range batch {
 		if w.Message != nil {

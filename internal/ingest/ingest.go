@@ -54,9 +54,9 @@ var (
 	errUnknown   = &trefoil.Error{Code: trefoil.CodeNotFound, Message: "the device does not exist (any more)"}
 )
 
-// Observer learns of messages after their commit. It is called by the commit
-// loop, in the order of commits, and must not block; it may keep neither the
-// slice nor the messages.
+// Observer learns of commits. It is called by the commit loop after every
+// commit, in order, also after one without messages. It must not block, and
+// may keep neither the slice nor the messages.
 type Observer interface {
 	Committed(seq trefoil.Seq, at trefoil.Instant, stored []*trefoil.Message)
 }
