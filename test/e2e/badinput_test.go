@@ -112,8 +112,8 @@ func TestA311DeviceLearnsOfARefusalOnItsErrorTopic(t *testing.T) {
 	d := r.device("older")
 	s := r.subscribe(d, "mqttv311", "devices/older/errors")
 	r.publish(d, "mqttv311", "devices/older/telemetry", `{"v":`)
-	if got := s.next(); !strings.HasPrefix(got, "devices/older/errors 0 ") || !strings.Contains(got, "malformed_payload") {
-		t.Errorf("error topic: got %q, want the reason malformed_payload", got)
+	if got := s.next(); !strings.HasPrefix(got, "devices/older/errors 0 ") || !strings.Contains(got, `"code":153`) {
+		t.Errorf("error topic: got %q, want the code 153 (payload format invalid)", got)
 	}
 }
 

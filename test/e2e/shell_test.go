@@ -21,6 +21,7 @@ import (
 // under test, on free ports, with make only asked whether it knows the target.
 const prelude = `
 set -eu -o pipefail
+unset TREFOIL_ADMIN_PASSWORD # a reader has none
 trefoil() { "$BINARY" "$@"; }
 go() { if [ "$1 $2" = "run ./cmd/trefoil" ]; then shift 2; trefoil "$@"; else command go "$@"; fi; }
 make() { command make -C "$ROOT" -n "$@" >/dev/null; }
@@ -46,7 +47,7 @@ func openShell(t *testing.T, root string) *shell {
 	cmd := exec.Command("bash")
 	cmd.Dir = s.dir
 	cmd.Env = append(trefoiltest.Environ(), "BINARY="+binary, "ROOT="+root, "HOME="+s.dir,
-		"TREFOIL_HTTP=127.0.0.1:0", "TREFOIL_MQTT=127.0.0.1:0", "TREFOIL_DATA="+s.data())
+		"TREFOIL_HTTP=127.0.0.1:0", "TREFOIL_MQTT=127.0.0.1:0")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the servers end with it
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -76,8 +77,6 @@ func openShell(t *testing.T, root string) *shell {
 	s.say(prelude)
 	return s
 }
-
-func (s *shell) data() string { return filepath.Join(s.dir, "trefoil-data") }
 
 // say gives the shell a line.
 func (s *shell) say(format string, args ...any) {
@@ -132,15 +131,19 @@ func (s *shell) run(b fence) string {
 }
 
 // serve starts the block, waits until its server is ready and learns its
-// addresses.
+// addresses. A server that an earlier block started is stopped before.
 func (s *shell) serve(b fence) {
 	s.t.Helper()
-	s.say("(source %s) </dev/null >>server.log 2>&1 &", s.file(b))
-	addresses := filepath.Join(s.data(), "addresses.json")
+	s.say("if [ -n \"${server:-}\" ]; then kill -TERM -- -$server; wait $server || true; fi")
+	s.say("set -m; (source %s) </dev/null >>server.log 2>&1 & server=$!; set +m", s.file(b))
 	var at struct{ HTTP, MQTT string }
 	await(s.t, fmt.Sprintf("the server of line %d", b.line), func() bool {
-		text, err := os.ReadFile(addresses)
-		return err == nil && json.Unmarshal(text, &at) == nil
+		found, err := filepath.Glob(filepath.Join(s.dir, "*", "addresses.json"))
+		if err != nil || len(found) != 1 {
+			return false
+		}
+		text, err := os.ReadFile(found[0])
+		return err == nil && json.Unmarshal(text, &at) == nil && at.HTTP != s.server
 	})
 	_, port, err := net.SplitHostPort(at.MQTT)
 	if err != nil {
