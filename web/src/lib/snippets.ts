@@ -1,0 +1,67 @@
+// Commands that a person can copy to send the first reading of a device.
+
+export interface Target {
+  id: string;
+  /** The device's token, or undefined where it is not known (it is shown once only). */
+  token: string | undefined;
+  host: string;
+  mqttPort: number;
+  /** "http://host:port" of this page. */
+  origin: string;
+  /** A payload like those the device sends. */
+  payload: Record<string, unknown>;
+}
+
+export interface Snippet {
+  key: string;
+  title: string;
+  code: string;
+}
+
+export const TOKEN_PLACE = "TOKEN";
+
+export function snippetsOf(t: Target): Snippet[] {
+  return [
+    { key: "mosquitto", title: "mosquitto_pub", code: mosquitto(t) },
+    { key: "curl", title: "curl", code: curl(t) },
+    { key: "python", title: "Python", code: python(t) },
+  ];
+}
+
+const shell = (s: string) => (/^[\w@%+=:,./-]+$/.test(s) ? s : `'${s.replaceAll("'", `'\\''`)}'`);
+const token = (t: Target) => t.token ?? TOKEN_PLACE;
+
+function mosquitto(t: Target): string {
+  return [
+    `mosquitto_pub -h ${shell(t.host)} -p ${t.mqttPort} -i ${t.id} -u ${t.id} -P ${shell(token(t))} \\`,
+    `  -t devices/${t.id}/telemetry -q 1 -m ${shell(JSON.stringify(t.payload))}`,
+  ].join("\n");
+}
+
+function curl(t: Target): string {
+  return [
+    `curl ${shell(`${t.origin}/api/v1/devices/${t.id}/telemetry`)} \\`,
+    `  -H ${shell(`Authorization: Bearer ${token(t)}`)} -H 'Content-Type: application/json' \\`,
+    `  -d ${shell(JSON.stringify(t.payload))}`,
+  ].join("\n");
+}
+
+function python(t: Target): string {
+  return `import json, time
+import paho.mqtt.client as mqtt  # pip install paho-mqtt
+
+client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="${t.id}")
+client.username_pw_set("${t.id}", "${token(t)}")
+client.connect("${t.host}", ${t.mqttPort})
+client.loop_start()
+while True:
+    reading = json.dumps(${pythonLiteral(t.payload)})
+    # Returns when the reading is stored on the server's disk.
+    client.publish("devices/${t.id}/telemetry", reading, qos=1).wait_for_publish()
+    time.sleep(10)`;
+}
+
+function pythonLiteral(payload: Record<string, unknown>): string {
+  const value = (v: unknown) => (v === true ? "True" : v === false ? "False" : JSON.stringify(v));
+  return `{${Object.entries(payload).map(([k, v]) => `${JSON.stringify(k)}: ${value(v)}`).join(", ")}}`;
+}
