@@ -21,7 +21,6 @@ import (
 // under test, on free ports, with make only asked whether it knows the target.
 const prelude = `
 set -eu -o pipefail
-unset TREFOIL_ADMIN_PASSWORD # a reader has none
 trefoil() { "$BINARY" "$@"; }
 go() { if [ "$1 $2" = "run ./cmd/trefoil" ]; then shift 2; trefoil "$@"; else command go "$@"; fi; }
 make() { command make -C "$ROOT" -n "$@" >/dev/null; }
@@ -46,7 +45,7 @@ func openShell(t *testing.T, root string) *shell {
 	s := &shell{t: t, dir: t.TempDir(), lines: make(chan string, 10000)}
 	cmd := exec.Command("bash")
 	cmd.Dir = s.dir
-	cmd.Env = append(trefoiltest.Environ(), "BINARY="+binary, "ROOT="+root, "HOME="+s.dir,
+	cmd.Env = append(trefoiltest.Environ(), "BINARY="+binary, "ROOT="+root, "HOME="+s.dir, "XDG_CONFIG_HOME="+s.dir,
 		"TREFOIL_HTTP=127.0.0.1:0", "TREFOIL_MQTT=127.0.0.1:0")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the servers end with it
 	in, err := cmd.StdinPipe()
@@ -134,7 +133,7 @@ func (s *shell) run(b fence) string {
 // addresses. A server that an earlier block started is stopped before.
 func (s *shell) serve(b fence) {
 	s.t.Helper()
-	s.say("if [ -n \"${server:-}\" ]; then kill -TERM -- -$server; wait $server || true; fi")
+	s.say("if [ -n \"${server:-}\" ]; then unset TREFOIL_SERVER; kill -TERM -- -$server; wait $server || true; fi")
 	s.say("set -m; (source %s) </dev/null >>server.log 2>&1 & server=$!; set +m", s.file(b))
 	var at struct{ HTTP, MQTT string }
 	await(s.t, fmt.Sprintf("the server of line %d", b.line), func() bool {

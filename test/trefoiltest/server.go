@@ -30,6 +30,7 @@ type Options struct {
 	Command string   // "serve" or "demo"; "" means "serve"
 	Args    []string // further arguments, after --data, --http and --mqtt
 	Env     []string // further variables, "KEY=value"
+	NoAdmin bool     // give no password of the administrator, so that the first start makes one
 	WorkDir string   // working directory of the process; "" means Dir
 }
 
@@ -74,6 +75,9 @@ func launch(o Options) (*Server, error) {
 		s.cmd.Dir = o.Dir
 	}
 	s.cmd.Env = append(Environ(), o.Env...)
+	if !o.NoAdmin {
+		s.cmd.Env = append(s.cmd.Env, "TREFOIL_ADMIN_PASSWORD="+AdminPassword)
+	}
 	s.cmd.Stdout, s.cmd.Stderr = s.output, s.output
 	if err := s.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", o.Binary, err)
@@ -86,12 +90,11 @@ func launch(o Options) (*Server, error) {
 	return s, nil
 }
 
-// Environ is the environment of a server under test: that of this process
-// without the settings of another server, and with the password of the
-// administrator.
+// Environ is the environment of this process without the settings of another
+// server.
 func Environ() []string {
 	ours := func(variable string) bool { return strings.HasPrefix(variable, "TREFOIL_") }
-	return append(slices.DeleteFunc(os.Environ(), ours), "TREFOIL_ADMIN_PASSWORD="+AdminPassword)
+	return slices.DeleteFunc(os.Environ(), ours)
 }
 
 // awaitReady polls for the file that the server writes when it is ready. A
