@@ -29,7 +29,7 @@ func TestTheCommittedDocumentIsThatOfTheRoutes(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s is not up to date; run make api (-committed +routes):\n%s", committed, diff)
+		t.Errorf("%s is not up to date; run make generate (-committed +routes):\n%s", committed, diff)
 	}
 }
 
