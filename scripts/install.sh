@@ -17,6 +17,8 @@ has mosquitto || missing+=(mosquitto)
 has mosquitto_pub || missing+=(mosquitto-clients)
 has chromium || missing+=(chromium)
 has curl || missing+=(curl)
+has jq || missing+=(jq)
+has gcc || missing+=(gcc libc6-dev) # the race detector links with it
 compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || missing+=(postgresql)
 # Debian's own Python: another one on PATH does not see Debian's packages.
 /usr/bin/python3 -c 'import paho.mqtt.client' 2>/dev/null || missing+=(python3-paho-mqtt)
