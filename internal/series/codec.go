@@ -131,7 +131,8 @@ func (w *work) pick(cols *Columns) []float64 {
 	return w.numbers
 }
 
-// appendTexts writes each different text once, and which one each reading has.
+// appendTexts writes each different text once, and which one each reading
+// has; nothing where no reading is a text.
 func (w *work) appendTexts(b []byte, cols *Columns) []byte {
 	places := map[string]int64{}
 	var list []string
@@ -147,6 +148,9 @@ func (w *work) appendTexts(b []byte, cols *Columns) []byte {
 			list = append(list, cols.texts[i])
 		}
 		w.ints = append(w.ints, place)
+	}
+	if len(list) == 0 {
+		return b
 	}
 	b = binary.AppendUvarint(b, uint64(len(list)))
 	for _, s := range list {

@@ -47,6 +47,8 @@ func (b *batch) add(id int64, t trefoil.Instant, v trefoil.Value) {
 	}
 }
 
+func (b *batch) empty() bool { return len(b.buf) <= 1 }
+
 // seal ends the batch and gives its bytes, which are valid until reset.
 func (b *batch) seal() []byte {
 	b.buf = binary.LittleEndian.AppendUint32(b.buf, crc32.Checksum(b.buf, castagnoli))

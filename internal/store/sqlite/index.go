@@ -16,6 +16,7 @@ type serie struct {
 	latest store.Sample // Value of kind 0 before the first reading
 	head   series.Head
 	bytes  int64 // estimate of the memory of head
+	stored int64 // readings in chunks
 }
 
 // readingBytes is the memory that a number in a head takes: 16 bytes and a
@@ -27,12 +28,16 @@ func (s *serie) append(t trefoil.Instant, v trefoil.Value) (grown int64) {
 	if s.latest.Value.Kind() == 0 || t >= s.latest.Time {
 		s.setLatest(t, v)
 	}
-	grown = readingBytes
-	if v.Kind() == trefoil.Text {
-		grown += int64(16 + len(v.Text()))
-	}
+	grown = memory(v)
 	s.bytes += grown
 	return grown
+}
+
+func memory(v trefoil.Value) int64 {
+	if v.Kind() == trefoil.Text {
+		return readingBytes + int64(16+len(v.Text()))
+	}
+	return readingBytes
 }
 
 func (s *serie) setLatest(t trefoil.Instant, v trefoil.Value) {

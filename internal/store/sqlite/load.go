@@ -26,6 +26,10 @@ func (s *Store) load(ctx context.Context) error {
 		return fmt.Errorf("load the beginning of the log: %w", err)
 	}
 	s.seq.Store(uint64(cut))
+	s.upkeep.low = cut
+	if err := s.loadSweep(ctx); err != nil {
+		return fmt.Errorf("load the dropped series: %w", err)
+	}
 	if err := s.replay(ctx, byID); err != nil {
 		return fmt.Errorf("replay the log: %w", err)
 	}
@@ -33,7 +37,7 @@ func (s *Store) load(ctx context.Context) error {
 }
 
 func (s *Store) loadSeries(ctx context.Context) (map[int64]*serie, error) {
-	rows, err := s.readers.QueryContext(ctx, "select id, device, metric, latest from series order by id")
+	rows, err := s.readers.QueryContext(ctx, "select id, device, metric, latest, stored from series order by id")
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +48,7 @@ func (s *Store) loadSeries(ctx context.Context) (map[int64]*serie, error) {
 		x := &serie{}
 		var id trefoil.DeviceID
 		var latest sql.RawBytes
-		if err := rows.Scan(&x.id, &id, &x.metric, &latest); err != nil {
+		if err := rows.Scan(&x.id, &id, &x.metric, &latest, &x.stored); err != nil {
 			return nil, err
 		}
 		if x.latest, err = decodeSample(latest); err != nil {
@@ -58,6 +62,22 @@ func (s *Store) loadSeries(ctx context.Context) (map[int64]*serie, error) {
 		s.devices[id] = newDevice(list)
 	}
 	return byID, rows.Err()
+}
+
+func (s *Store) loadSweep(ctx context.Context) error {
+	rows, err := s.readers.QueryContext(ctx, "select id from dropped_series order by id")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return err
+		}
+		s.upkeep.sweep = append(s.upkeep.sweep, id)
+	}
+	return rows.Err()
 }
 
 func (s *Store) replay(ctx context.Context, byID map[int64]*serie) error {

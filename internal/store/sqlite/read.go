@@ -2,109 +2,160 @@ package sqlite
 
 import (
 	"context"
-	"slices"
-	"strings"
-	"time"
+	"database/sql"
+	"fmt"
 
 	"github.com/trefoil-iot/trefoil"
 	"github.com/trefoil-iot/trefoil/internal/series"
 	"github.com/trefoil-iot/trefoil/internal/store"
 )
 
-// Latest gives the newest reading of every metric of the device.
-func (s *Store) Latest(ctx context.Context, id trefoil.DeviceID) ([]trefoil.Reading, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	list := s.devices[id].list()
-	out := make([]trefoil.Reading, 0, len(list))
-	for _, x := range list {
-		if x.latest.Value.Kind() != 0 {
-			out = append(out, trefoil.Reading{Metric: x.metric, Time: x.latest.Time, Value: x.latest.Value})
-		}
-	}
-	slices.SortFunc(out, func(a, b trefoil.Reading) int { return strings.Compare(a.Metric, b.Metric) })
-	return out, nil
-}
-
-// Metrics gives the names of all metrics of the device.
-func (s *Store) Metrics(ctx context.Context, id trefoil.DeviceID) ([]string, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	list := s.devices[id].list()
-	names := make([]string, len(list))
-	for i, x := range list {
-		names[i] = x.metric
-	}
-	slices.Sort(names)
-	return names, nil
-}
-
-// Read visits the readings of one series.
+// Read visits the readings of one series: those of chunks and head merged.
 func (s *Store) Read(ctx context.Context, r store.ReadRequest, visit func(store.Block) error) error {
-	if err := ctx.Err(); err != nil {
+	r.From, r.To = max(r.From, minTime), min(r.To, maxTime)
+	if err := ctx.Err(); err != nil || r.From >= r.To {
 		return err
 	}
+	conn, err := s.readers.Conn(ctx) // before the lock: a busy pool may not keep the writer waiting
+	if err != nil {
+		return fmt.Errorf("connect for reading: %w", err)
+	}
+	defer conn.Close()
+	v, err := s.view(ctx, conn, r)
+	if v == nil || err != nil {
+		return err
+	}
+	v.visit = visit
+	if v.rows == nil {
+		return v.emit(ctx, &v.head)
+	}
+	defer v.rows.Close()
+	return v.walk(ctx)
+}
+
+// view is one state of a series: its head and an open query of its chunks.
+type view struct {
+	codec *series.Codec
+	r     store.ReadRequest
+	visit func(store.Block) error
+	head  series.Columns // what is not emitted yet
+	rows  *sql.Rows      // nil if there are no chunks
+	valid bool           // rows stands on a row
+}
+
+// view takes head and chunks of the series as they are at one moment; nil if
+// there is no such series.
+func (s *Store) view(ctx context.Context, conn *sql.Conn, r store.ReadRequest) (*view, error) {
+	s.swap.RLock()
+	defer s.swap.RUnlock()
 	s.mu.RLock()
 	x, _ := s.devices[r.Device].find(r.Metric, 0)
 	if x == nil {
 		s.mu.RUnlock()
-		return nil
+		return nil, nil
 	}
-	snapshot := x.head.Snapshot()
+	snapshot, chunked := x.head.Snapshot(), x.stored > 0
 	s.mu.RUnlock()
-	columns := snapshot.Columns()
-	columns = columns.Range(r.From, r.To)
-	return visitColumns(ctx, &columns, r.Reverse, visit)
+
+	head := snapshot.Columns()
+	v := &view{codec: s.codec, r: r, head: head.Range(r.From, r.To)}
+	if !chunked {
+		return v, nil
+	}
+	rows, err := v.query(ctx, conn, x.id)
+	if err != nil {
+		return nil, fmt.Errorf("read chunks: %w", err)
+	}
+	// The first row opens SQLite's snapshot, if the query has not done so.
+	v.rows, v.valid = rows, rows.Next()
+	return v, nil
 }
 
-// blockSize is the number of samples in a block of single readings.
-const blockSize = 1024
+// chunkQuery gives data only for chunks whose summary does not do: $6 and $7
+// say where the multiples of the resolution are, $8 and $9 where the head is.
+const chunkQuery = `select first, last, summary,
+	case when $5 and first >= $3 and last < $4 and (first + $7) / $6 = (last + $7) / $6 and (last < $8 or first > $9)
+	then null else data end
+from chunk where id between $1 and $2 and last >= $3 and first < $4 order by id `
 
-// visitColumns gives c to visit in blocks with samples.
-func visitColumns(ctx context.Context, c *series.Columns, reverse bool, visit func(store.Block) error) error {
-	samples := make([]store.Sample, 0, min(c.Len(), blockSize))
-	for start := 0; start < c.Len(); start += blockSize {
-		if err := ctx.Err(); err != nil {
+func (v *view) query(ctx context.Context, conn *sql.Conn, id int64) (*sql.Rows, error) {
+	r := v.r
+	// A chunk that began up to a day earlier may reach into the range.
+	from, to := chunkID(id, max(floor(r.From, day), minTime-day)), chunkID(id, r.To-1)
+	resolution := r.Resolution.Microseconds()
+	width := max(resolution, 1)
+	offset := -int64(floor(minTime, trefoil.Instant(width))) // makes dividends positive, so that / rounds down
+	headFirst, headLast := maxTime, minTime
+	if n := v.head.Len(); n > 0 {
+		headFirst, headLast = v.head.Time(0), v.head.Time(n-1)
+	}
+	order := "asc"
+	if r.Reverse {
+		order = "desc"
+	}
+	return conn.QueryContext(ctx, chunkQuery+order, from, to, int64(r.From), int64(r.To),
+		resolution > 0, width, offset, int64(headFirst), int64(headLast))
+}
+
+// walk emits chunks and head in order of time.
+func (v *view) walk(ctx context.Context) error {
+	for ; v.valid; v.valid = v.rows.Next() {
+		var c chunkRow
+		if err := v.rows.Scan(&c.first, &c.last, &c.summary, &c.data); err != nil {
+			return fmt.Errorf("read chunks: %w", err)
+		}
+		if err := v.emitChunk(ctx, c); err != nil {
 			return err
 		}
-		from, to := start, min(start+blockSize, c.Len())
-		if reverse {
-			from, to = c.Len()-to, c.Len()-from
-		}
-		part := c.Slice(from, to)
-		samples = appendSamples(samples[:0], &part, reverse)
-		b := block(part.Summarize(), part.Time(0), part.Time(part.Len()-1))
-		b.Samples = samples
-		if err := visit(b); err != nil {
-			return err
-		}
 	}
-	return nil
+	if err := v.rows.Err(); err != nil {
+		return fmt.Errorf("read chunks: %w", err)
+	}
+	return v.emit(ctx, &v.head)
 }
 
-func block(s series.Summary, first, last trefoil.Instant) store.Block {
-	return store.Block{
-		Count: s.Count, Min: s.Min, Max: s.Max, Sum: s.Sum,
-		First: store.Sample{Time: first, Value: s.First},
-		Last:  store.Sample{Time: last, Value: s.Last},
-	}
+// chunkRow is a row of chunkQuery; its slices are valid until the next one.
+type chunkRow struct {
+	first, last   trefoil.Instant
+	summary, data sql.RawBytes // data is nil where the summary does
 }
 
-func appendSamples(out []store.Sample, c *series.Columns, reverse bool) []store.Sample {
-	for i := range c.Len() {
-		out = append(out, store.Sample{Time: c.Time(i), Value: c.Value(i)})
+// emitChunk emits what the head has in front of the chunk, and the chunk with
+// what the head has inside of it.
+func (v *view) emitChunk(ctx context.Context, c chunkRow) error {
+	before := v.head.Slice(0, v.head.Search(c.first))
+	inside := v.head.Range(c.first, c.last+1)
+	after := v.head.Slice(before.Len()+inside.Len(), v.head.Len())
+	if v.r.Reverse {
+		before, after = after, before
 	}
-	if reverse {
-		slices.Reverse(out)
+	if err := v.emit(ctx, &before); err != nil {
+		return err
 	}
-	return out
+	v.head = after
+	if c.data == nil {
+		return v.emitSummary(ctx, c)
+	}
+	columns, err := v.codec.Decode(c.data)
+	if err != nil {
+		return fmt.Errorf("chunk at %v: %w", c.first.Time(), err)
+	}
+	columns = series.Merge(&columns, &inside)
+	columns = columns.Range(v.r.From, v.r.To)
+	return v.emit(ctx, &columns)
 }
 
-// Maintain moves readings to chunks.
-func (s *Store) Maintain(ctx context.Context, _ time.Duration) (bool, error) { return false, ctx.Err() }
+func (v *view) emitSummary(ctx context.Context, c chunkRow) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	sum, err := series.ReadSummary(c.summary)
+	if err != nil {
+		return fmt.Errorf("chunk at %v: %w", c.first.Time(), err)
+	}
+	return v.visit(block(sum, c.first, c.last))
+}
+
+func (v *view) emit(ctx context.Context, c *series.Columns) error {
+	return visitColumns(ctx, c, v.r.Reverse, v.visit)
+}

@@ -22,6 +22,7 @@ import (
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"github.com/trefoil-iot/trefoil"
+	"github.com/trefoil-iot/trefoil/internal/series"
 	"github.com/trefoil-iot/trefoil/internal/store"
 )
 
@@ -38,6 +39,7 @@ type Store struct {
 	options store.Options
 	logger  *slog.Logger
 	lock    *lockFile
+	codec   *series.Codec
 
 	writerDB *sql.DB // exactly one connection
 	writer   *writer // nil after a fault, until Begin makes a new one
@@ -60,6 +62,7 @@ type Store struct {
 	// Owned by the goroutine of the commit loop.
 	nextID int64
 	buffer txBuffer
+	upkeep upkeep
 }
 
 var _ store.Store = (*Store)(nil)
@@ -76,11 +79,16 @@ func Open(ctx context.Context, dir string, options store.Options, logger *slog.L
 	if err != nil {
 		return nil, err
 	}
+	codec, err := series.NewCodec()
+	if err != nil {
+		return nil, errors.Join(err, lock.release())
+	}
 	s := &Store{
 		path:    filepath.Join(dir, FileName),
 		options: options.WithDefaults(),
 		logger:  logger,
 		lock:    lock,
+		codec:   codec,
 		devices: map[trefoil.DeviceID]*device{},
 	}
 	if err := s.open(ctx); err != nil {
@@ -136,6 +144,7 @@ func (s *Store) Close() error {
 			errs = append(errs, db.Close())
 		}
 	}
+	s.codec.Close()
 	errs = append(errs, s.lock.release())
 	return errors.Join(errs...)
 }

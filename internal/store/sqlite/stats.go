@@ -27,7 +27,7 @@ func (s *Store) Stats(ctx context.Context) (store.Stats, error) {
 	defer s.mu.RUnlock()
 	out.Series = int64(len(s.all))
 	for _, x := range s.all {
-		out.Readings += int64(x.head.Len())
+		out.Readings += x.stored + int64(x.head.Len())
 	}
 	return out, nil
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/trefoil-iot/trefoil"
 	"github.com/trefoil-iot/trefoil/internal/store"
@@ -172,6 +171,7 @@ func (s *Store) publishChange(c change) {
 	s.all = slices.DeleteFunc(s.all, func(x *serie) bool { return c.dropped[x] })
 	for x := range c.dropped {
 		s.headBytes.Add(-x.bytes)
+		s.upkeep.sweep = append(s.upkeep.sweep, x.id)
 	}
 }
 
@@ -237,13 +237,6 @@ func (t *tx) QueryContext(ctx context.Context, query string, args ...any) (*sql.
 func (t *tx) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
 	return t.w.conn.QueryRowContext(context.WithoutCancel(ctx), query, args...)
 }
-
-// Times that can be stored: those of the years 1100 to 2900, for which the
-// numbers of chunks have room.
-var (
-	minTime = trefoil.InstantOf(time.Date(1100, 1, 1, 0, 0, 0, 0, time.UTC))
-	maxTime = trefoil.InstantOf(time.Date(2900, 1, 1, 0, 0, 0, 0, time.UTC))
-)
 
 func validate(readings []trefoil.Reading) error {
 	for i := range readings {

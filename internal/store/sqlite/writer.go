@@ -13,9 +13,15 @@ import (
 // would cost a goroutine, and SQLite undoes the whole transaction when it is
 // interrupted inside of it. Cancellation is looked at between statements.
 type writer struct {
-	conn         *sql.Conn
+	conn  *sql.Conn
+	stmts []*sql.Stmt
+
 	insertLog    *sql.Stmt
 	insertSeries *sql.Stmt
+	updateSeries *sql.Stmt
+	ownerChunk   *sql.Stmt
+	nextChunk    *sql.Stmt
+	putChunk     *sql.Stmt
 }
 
 func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
@@ -25,22 +31,31 @@ func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 		return nil, fmt.Errorf("connect for writing: %w", err)
 	}
 	w := &writer{conn: conn}
-	if w.insertLog, err = conn.PrepareContext(ctx, "insert into log (seq, data) values ($1, $2)"); err != nil {
-		return nil, errors.Join(err, w.close())
-	}
-	w.insertSeries, err = conn.PrepareContext(ctx, "insert into series (id, device, metric, latest) values ($1, $2, $3, x'')")
-	if err != nil {
-		return nil, errors.Join(err, w.close())
+	for _, p := range []struct {
+		stmt **sql.Stmt
+		text string
+	}{
+		{&w.insertLog, "insert into log (seq, data) values ($1, $2)"},
+		{&w.insertSeries, "insert into series (id, device, metric, latest, stored) values ($1, $2, $3, x'', 0)"},
+		{&w.updateSeries, "update series set latest = $2, stored = $3 where id = $1"},
+		{&w.ownerChunk, "select id, hours, last, data from chunk where id between $1 and $2 order by id desc limit 1"},
+		{&w.nextChunk, "select coalesce(min(id), 0) from chunk where id > $1 and id < $2"},
+		{&w.putChunk, "insert or replace into chunk (id, hours, first, last, summary, data) values ($1, $2, $3, $4, $5, $6)"},
+	} {
+		stmt, err := conn.PrepareContext(ctx, p.text)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("prepare %q: %w", p.text, err), w.close())
+		}
+		*p.stmt = stmt
+		w.stmts = append(w.stmts, stmt)
 	}
 	return w, nil
 }
 
 func (w *writer) close() error {
 	var errs []error
-	for _, stmt := range []*sql.Stmt{w.insertLog, w.insertSeries} {
-		if stmt != nil {
-			errs = append(errs, stmt.Close())
-		}
+	for _, stmt := range w.stmts {
+		errs = append(errs, stmt.Close())
 	}
 	return errors.Join(append(errs, w.conn.Close())...)
 }

@@ -3,6 +3,7 @@ package storetest
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,23 +25,38 @@ type Database interface {
 
 // Run runs the suite. newDatabase makes an empty database for one test.
 //
-// Everything runs twice: without upkeep, and with all upkeep that can be due
-// done after every commit, so that readings have every form that the engine
-// gives them.
+// Everything runs three times: without upkeep; with all upkeep after every
+// commit while memory is short, so that readings have every form that the
+// engine gives them; and with upkeep by the clock, which walks through the
+// hours of the readings, so that some have moved on and some have not.
 func Run(t *testing.T, newDatabase func(t *testing.T) Database) {
 	for _, mode := range []struct {
-		name   string
-		upkeep bool
-	}{{"fresh", false}, {"after upkeep", true}} {
+		name    string
+		upkeep  bool
+		options store.Options
+	}{
+		{name: "fresh"},
+		{name: "short of memory", upkeep: true, options: store.Options{HeadBytes: 1}},
+		{name: "by the clock", upkeep: true, options: store.Options{Now: walkingClock()}},
+	} {
 		t.Run(mode.name, func(t *testing.T) {
 			for _, test := range tests() {
 				t.Run(test.rule, func(t *testing.T) {
-					h := &harness{t: t, db: newDatabase(t), upkeep: mode.upkeep}
+					h := &harness{t: t, db: newDatabase(t), upkeep: mode.upkeep, options: mode.options}
 					h.open()
 					test.run(h)
 				})
 			}
 		})
+	}
+}
+
+// walkingClock gives a clock that goes on by seven minutes whenever somebody
+// looks at it, and starts again after ten hours.
+func walkingClock() func() time.Time {
+	var looks atomic.Int64
+	return func() time.Time {
+		return (noon - 5*hour).Time().Add(time.Duration(looks.Add(1)*7%600) * time.Minute)
 	}
 }
 
@@ -68,11 +84,7 @@ type harness struct {
 
 func (h *harness) open() {
 	h.t.Helper()
-	o := h.options
-	if h.upkeep {
-		o.HeadBytes = 1
-	}
-	h.s = h.db.Open(h.t, o)
+	h.s = h.db.Open(h.t, h.options)
 }
 
 // reopen closes the store and opens it again.

@@ -6,7 +6,8 @@ create table series (
   id     integer primary key autoincrement,
   device text    not null,
   metric text    not null,
-  latest BLOB    not null, -- newest reading that is in a chunk, encoded; empty before
+  latest BLOB    not null, -- newest reading when a chunk was last written, encoded; empty before
+  stored integer not null, -- readings in chunks
   unique (device, metric)
 );
 

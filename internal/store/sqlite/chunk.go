@@ -1,0 +1,131 @@
+package sqlite
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/trefoil-iot/trefoil"
+	"github.com/trefoil-iot/trefoil/internal/series"
+)
+
+// fullChunk is the number of readings from which on a chunk is not written
+// again for readings that come after it: they begin a chunk of their own, so
+// that a fast sensor does not pay for its whole hour again and again. A chunk
+// of twice that size is split.
+const fullChunk = 4096
+
+// owner is the chunk that is responsible for a time.
+type owner struct {
+	id, hours int64
+	last      trefoil.Instant
+	data      []byte
+	found     bool
+}
+
+// writeChunks merges readings, sorted by time, into the chunks of a series
+// and gives the number of readings by which these grew.
+func (s *Store) writeChunks(w *writer, id int64, c series.Columns) (grown int64, err error) {
+	for c.Len() > 0 {
+		n, more, err := s.writeSome(w, id, &c)
+		if err != nil {
+			return 0, err
+		}
+		grown += more
+		c = c.Slice(n, c.Len())
+	}
+	return grown, nil
+}
+
+// writeSome merges the first n readings of c: those that belong to the chunk
+// that is responsible for the first.
+func (s *Store) writeSome(w *writer, id int64, c *series.Columns) (n int, grown int64, err error) {
+	t := c.Time(0)
+	o, err := w.owner(id, t)
+	if err != nil {
+		return 0, 0, err
+	}
+	end := slotEnd(o.id, o.hours)
+	next := chunkID(id, end)
+	if o.found {
+		if next, err = w.next(o.id, next); err != nil {
+			return 0, 0, err
+		}
+	}
+	for n = c.Search(end); n > 1 && chunkID(id, c.Time(n-1)) >= next; {
+		n--
+	}
+	part := c.Slice(0, n)
+	if !o.found {
+		return n, int64(n), s.putPieces(w, o.id, o.hours, &part)
+	}
+	old, err := s.codec.Decode(o.data)
+	if err != nil {
+		return 0, 0, fmt.Errorf("chunk %d: %w", o.id, err)
+	}
+	if first := chunkID(id, t); t > o.last && old.Len() >= fullChunk && first > o.id {
+		return n, int64(n), s.putPieces(w, first, o.hours, &part)
+	}
+	merged := series.Merge(&old, &part)
+	return n, int64(merged.Len() - old.Len()), s.putPieces(w, o.id, o.hours, &merged)
+}
+
+// owner finds the chunk that is responsible for t, or says what it would be.
+func (w *writer) owner(id int64, t trefoil.Instant) (owner, error) {
+	o := owner{found: true}
+	err := w.ownerChunk.QueryRow(chunkID(id, floor(t, day)), chunkID(id, t)).Scan(&o.id, &o.hours, &o.last, &o.data)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return owner{}, fmt.Errorf("find the chunk of a time: %w", err)
+	}
+	if err != nil || t >= slotEnd(o.id, o.hours) {
+		return owner{id: chunkID(id, floor(t, hour)), hours: 1}, nil
+	}
+	return o, nil
+}
+
+// next gives the id at which the responsibility of a chunk ends: that of the
+// next chunk before end, or end.
+func (w *writer) next(id, end int64) (int64, error) {
+	var next int64
+	if err := w.nextChunk.QueryRow(id, end).Scan(&next); err != nil {
+		return 0, fmt.Errorf("find the chunk after another: %w", err)
+	}
+	if next == 0 {
+		return end, nil
+	}
+	return next, nil
+}
+
+// putPieces writes c as the chunk id, and what is too much for it as chunks
+// that follow it. Where one ends must be seen in their ids.
+func (s *Store) putPieces(w *writer, id, hours int64, c *series.Columns) error {
+	number := id >> (hourBits + partBits)
+	for start := 0; start < c.Len(); {
+		end := c.Len()
+		if end-start > 2*fullChunk {
+			end = start + fullChunk
+			for end < c.Len() && chunkID(number, c.Time(end)) == chunkID(number, c.Time(end-1)) {
+				end++
+			}
+		}
+		piece := c.Slice(start, end)
+		if start > 0 {
+			id = chunkID(number, piece.Time(0))
+		}
+		if err := s.putOne(w, id, hours, &piece); err != nil {
+			return err
+		}
+		start = end
+	}
+	return nil
+}
+
+func (s *Store) putOne(w *writer, id, hours int64, c *series.Columns) error {
+	s.upkeep.data = s.codec.Encode(s.upkeep.data[:0], c)
+	s.upkeep.summary = c.Summarize().Append(s.upkeep.summary[:0])
+	_, err := w.putChunk.Exec(id, hours, int64(c.Time(0)), int64(c.Time(c.Len()-1)), s.upkeep.summary, s.upkeep.data)
+	if err != nil {
+		return fmt.Errorf("write chunk %d: %w", id, err)
+	}
+	return nil
+}
