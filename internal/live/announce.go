@@ -76,7 +76,9 @@ func (h *Hub) handOver() {
 		v.mu.Lock()
 		if !s.accept(s.staged, h.limits.Queue) {
 			s.lag()
-			v.tasks = append(v.tasks, h.catchUpTask(s, s.sent, true))
+			t := h.catchUpTask(s, s.sent, true)
+			t.void = s.grown > 0 && s.grown >= s.sent // the ring has more of a new device than the viewer may see twice
+			v.tasks = append(v.tasks, t)
 		}
 		v.mu.Unlock()
 		if cap(s.staged) > keptStaged {
@@ -123,14 +125,31 @@ func (h *Hub) follow(s *subscription, e Event) {
 	switch has := s.covers(id); {
 	case wanted && !has:
 		s.members[id] = struct{}{}
-		w := h.index.device(id, h.seq, h.now())
-		w.add(s)
-		w.held++
-		s.viewer.start(&task{sub: s, kind: fetchAdded, todo: []trefoil.DeviceID{id}, cursor: h.ring.end()})
+		h.index.device(id, h.seq, h.now()).add(s)
+		s.grown = h.seq
+		if !s.live { // the task on its way takes the device along
+			s.arrived = append(s.arrived, id)
+			break
+		}
+		s.viewer.start(&task{sub: s, kind: fetchAdded, device: id, todo: []trefoil.DeviceID{id}, cursor: h.ring.end()})
 	case has && !wanted:
 		delete(s.members, id)
 		h.index.devices[id].remove(s, h.now())
+		h.dropAdded(s, id)
 		h.note(s, id, true, false)
+	}
+}
+
+// dropAdded gives up fetching a device that was added to s, or with "" all of
+// them. Lock held.
+func (h *Hub) dropAdded(s *subscription, device trefoil.DeviceID) {
+	v := s.viewer
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, t := range v.tasks {
+		if t.sub == s && t.kind == fetchAdded && (device == "" || device == t.device) {
+			t.dropped = true
+		}
 	}
 }
 

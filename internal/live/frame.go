@@ -134,20 +134,19 @@ func appendPresence(b []byte, d trefoil.Device) []byte {
 
 // changeFrames tells of a device: that it is gone, how it is now, or both.
 // There is always at least one frame.
-func (v *Viewer) changeFrames(p picked) (first Frame, more []Frame) {
+func (v *Viewer) changeFrames(s *subscription, c told) []Frame {
 	var frames []Frame
-	if p.change.removed {
-		frames = append(frames, removedFrame(p.sub, p.device))
+	d, here := trefoil.Device{}, false
+	if c.present {
+		d, here = v.hub.devices.Device(c.device)
 	}
-	if p.change.present {
-		if d, ok := v.hub.devices.Device(p.device); ok {
-			frames = append(frames, deviceFrame(p.sub, d))
-		}
+	if c.removed || !here { // or it went in this moment
+		frames = append(frames, removedFrame(s, c.device))
 	}
-	if len(frames) == 0 { // it went in this moment
-		frames = append(frames, removedFrame(p.sub, p.device))
+	if here {
+		frames = append(frames, deviceFrame(s, d))
 	}
-	return frames[0], frames[1:]
+	return frames
 }
 
 func removedFrame(s *subscription, id trefoil.DeviceID) Frame {

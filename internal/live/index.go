@@ -23,7 +23,6 @@ type index struct {
 type watch struct {
 	subs []*subscription
 	from trefoil.Seq // every reading above it went into the ring
-	held int         // snapshots on the way that need the ring
 	idle time.Time   // since when nobody watches
 }
 
@@ -77,7 +76,7 @@ func (w *watch) remove(s *subscription, now time.Time) {
 }
 
 func (w *watch) unused(before time.Time) bool {
-	return len(w.subs) == 0 && w.held == 0 && w.idle.Before(before)
+	return len(w.subs) == 0 && w.idle.Before(before)
 }
 
 // sweepEvery is how often watches are looked through that nobody needs.

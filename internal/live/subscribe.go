@@ -137,6 +137,7 @@ func (h *Hub) watchMatching(s *subscription, sel selection, since *trefoil.Seq) 
 		}
 	}
 	s.decided = nil
+	s.grown = h.seq
 	now := h.now()
 	devices := make([]trefoil.DeviceID, 0, len(s.members))
 	for id := range s.members {
@@ -189,11 +190,6 @@ func (h *Hub) cancel(s *subscription) {
 	s.cancelled = true
 	s.pending, s.changes, s.changed = nil, nil, nil
 	v.subs = slices.DeleteFunc(v.subs, func(o *subscription) bool { return o == s })
-	for _, t := range v.tasks {
-		if t.sub == s {
-			h.unhold(t)
-		}
-	}
 	now := h.now()
 	for id := range s.members {
 		if w := h.index.devices[id]; w != nil {

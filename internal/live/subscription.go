@@ -19,6 +19,8 @@ type subscription struct {
 	decided map[trefoil.DeviceID]bool     // changes of members while they are looked up; else nil
 	live    bool                          // rows go to pending; else a task brings them later
 	missed  int                           // readings that came while not live
+	grown   trefoil.Seq                   // when the last device was added
+	arrived []trefoil.DeviceID            // devices that were added while not live
 	staged  []*row                        // of the commit that is being told
 
 	// Under the lock of the viewer.
@@ -118,10 +120,16 @@ func (s *subscription) forget(device trefoil.DeviceID) {
 	s.pending = kept
 }
 
+// told is a device and what is to be told about it.
+type told struct {
+	device trefoil.DeviceID
+	change
+}
+
 // nextChange takes the oldest change. Lock of the viewer held.
-func (s *subscription) nextChange() (trefoil.DeviceID, change, bool) {
+func (s *subscription) nextChange() (told, bool) {
 	if !s.introduced || len(s.changed) == 0 {
-		return "", change{}, false
+		return told{}, false
 	}
 	id := s.changed[0]
 	c := s.changes[id]
@@ -129,7 +137,24 @@ func (s *subscription) nextChange() (trefoil.DeviceID, change, bool) {
 	if s.changed = s.changed[1:]; len(s.changed) == 0 {
 		s.changed, s.changes = nil, nil // gives the memory of a storm back
 	}
-	return id, c, true
+	return told{id, c}, true
+}
+
+// takeChanges takes all changes, or that of one device. Lock of the viewer
+// held.
+func (s *subscription) takeChanges(only trefoil.DeviceID) []told {
+	var list []told
+	var kept []trefoil.DeviceID
+	for _, id := range s.changed {
+		if only != "" && only != id {
+			kept = append(kept, id)
+			continue
+		}
+		list = append(list, told{id, s.changes[id]})
+		delete(s.changes, id)
+	}
+	s.changed = kept
+	return list
 }
 
 // frameSize is about how many bytes of rows go into one frame.

@@ -40,11 +40,12 @@ const (
 // and that end must not lie before what the store may have shown. See
 // DESIGN.md.
 type task struct {
-	sub   *subscription
-	kind  purpose
-	reset bool        // say reset before the snapshot
-	late  bool        // the viewer was slow
-	from  trefoil.Seq // catchUp: the viewer has everything up to here
+	sub    *subscription
+	kind   purpose
+	reset  bool             // say reset before the snapshot
+	late   bool             // the viewer was slow
+	device trefoil.DeviceID // fetchAdded: which
+	from   trefoil.Seq      // catchUp: the viewer has everything up to here
 
 	begun   bool
 	todo    []trefoil.DeviceID            // not yet read from the store
@@ -55,8 +56,10 @@ type task struct {
 	state   latest
 	rows    []*row // catchUp, as long as they fit the queue
 	bytes   int
-	total   int // catchUp: readings seen
-	unheld  bool
+	total   int    // catchUp: readings seen
+	changes []told // catchUp of one who resumes: of devices, from the ring
+	void    bool   // catchUp: the ring will not do
+	dropped bool   // the device went again; under the lock of the viewer
 }
 
 // Sizes of a step.
@@ -112,7 +115,7 @@ func (t *task) begin(h *Hub) {
 	if t.kind == snapshot && everything {
 		t.todo = h.devices.Match(nil)
 	}
-	t.devices = t.todo
+	t.devices = slices.Clone(t.todo)
 	t.waiting = make(map[trefoil.DeviceID]struct{}, len(t.todo))
 	for _, id := range t.todo {
 		t.waiting[id] = struct{}{}
@@ -123,15 +126,16 @@ func (t *task) begin(h *Hub) {
 // what it needs.
 func (t *task) again(h *Hub) {
 	if t.kind == fetchAdded {
-		t.todo, t.begun = t.devices, false
+		t.todo, t.begun = []trefoil.DeviceID{t.device}, false
 		h.mu.Lock()
 		t.cursor = h.ring.end()
 		h.mu.Unlock()
 		return
 	}
 	fresh := task{sub: t.sub, kind: snapshot, reset: t.reset || t.kind == catchUp, late: t.late}
-	t.sub.viewer.dropAdded(t.sub)
 	h.mu.Lock()
+	h.dropAdded(t.sub, "")
+	t.sub.arrived = nil
 	for id := range t.sub.members {
 		fresh.todo = append(fresh.todo, id)
 	}
@@ -174,6 +178,7 @@ type fetched struct {
 	cancelled bool            //
 	seq       trefoil.Seq     // of the take-over
 	missed    int             // readings that came before it
+	changes   []told          // to be told at it
 	advanced  <-chan struct{} // set if the hub must be told of a commit first
 }
 
@@ -182,8 +187,13 @@ type fetched struct {
 func (t *task) fetch(h *Hub) (f fetched) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if t.cursor < h.ring.first {
+	if t.cursor < h.ring.first || t.void {
 		f.lost = true
+		return f
+	}
+	if len(t.sub.arrived) > 0 && t.kind != fetchAdded {
+		f.lost = t.kind == catchUp
+		t.takeAlong()
 		return f
 	}
 	stop := min(h.ring.end(), t.cursor+entriesPerStep)
@@ -209,7 +219,7 @@ func (t *task) fetch(h *Hub) (f fetched) {
 // are still to be read from the store do not: the store will show them.
 func (t *task) concerns(r *row) bool {
 	if t.kind == fetchAdded {
-		return r.device == t.devices[0]
+		return r.device == t.device
 	}
 	_, waits := t.waiting[r.device]
 	return !waits && t.sub.covers(r.device)
@@ -219,34 +229,20 @@ func (t *task) takeOver(h *Hub, f *fetched) {
 	s := t.sub
 	s.viewer.mu.Lock()
 	defer s.viewer.mu.Unlock()
-	h.unhold(t)
-	f.complete, f.cancelled = true, s.cancelled
+	f.complete, f.cancelled = true, s.cancelled || t.dropped
 	if t.kind == fetchAdded {
 		f.seq = s.sent // of the stream, which goes its own way
+		if !f.cancelled {
+			f.changes = s.takeChanges(t.device)
+		}
 		return
 	}
+	f.changes = s.takeChanges("")
 	f.seq, f.missed = h.seq, s.missed
 	s.missed = 0
 	s.live, s.sent, s.introduced = true, h.seq, true
 	if t.reset {
 		h.stats.Resets++
-	}
-}
-
-// unhold lets the index forget the device of a task. Lock of the hub held.
-func (h *Hub) unhold(t *task) {
-	if t.kind != fetchAdded || t.unheld {
-		return
-	}
-	t.unheld = true
-	devices := t.devices
-	if !t.begun {
-		devices = t.todo
-	}
-	for _, id := range devices {
-		if w := h.index.devices[id]; w != nil {
-			w.held--
-		}
 	}
 }
 
@@ -299,65 +295,19 @@ func (t *task) turn(r *row) {
 	if t.late {
 		return // the viewer is told anyway
 	}
-	s := t.sub
-	s.viewer.mu.Lock()
-	defer s.viewer.mu.Unlock()
-	s.note(r.device, r.kind == isRemoval, r.kind != isRemoval)
+	t.changes = append(t.changes, told{r.device, change{removed: r.kind == isRemoval, present: r.kind != isRemoval}})
 }
 
-// frames gives what the task was for.
-func (t *task) frames(h *Hub, f fetched) []Frame {
-	switch t.kind {
-	case catchUp:
-		return []Frame{t.caughtUp(h, f)}
-	case fetchAdded:
-		return t.added(h, f)
-	default:
-		return t.snapshot(h, f)
-	}
-}
-
-func (t *task) caughtUp(h *Hub, f fetched) Frame {
-	rows := t.rows
-	if rows == nil {
-		rows = t.state.rows(f.seq)
-	}
-	skipped := t.total - readingsIn(rows)
-	t.sub.viewer.skipped.Add(uint64(skipped))
-	data := appendReadings(nil, t.sub.id, f.seq, h.instant(), rows, skipped)
-	return Frame{Op: "readings", ID: t.sub.id, Seq: f.seq, Data: data, sub: t.sub}
-}
-
-func (t *task) added(h *Hub, f fetched) []Frame {
-	rows := t.state.rows(f.seq)
-	if len(rows) == 0 {
-		return nil
-	}
-	data := appendReadings(nil, t.sub.id, f.seq, h.instant(), rows, 0)
-	frames := []Frame{{Op: "readings", ID: t.sub.id, Seq: f.seq, Data: data, sub: t.sub}}
-	if d, ok := h.devices.Device(t.devices[0]); ok {
-		frames = slices.Insert(frames, 0, deviceFrame(t.sub, d))
-	}
-	return frames
-}
-
-func (t *task) snapshot(h *Hub, f fetched) []Frame {
-	var frames []Frame
-	if t.reset {
-		frames = append(frames, resetFrame(t.sub, f.seq))
-	}
-	skipped := 0
-	if t.late {
-		skipped = f.missed
-		t.sub.viewer.skipped.Add(uint64(skipped))
-	}
-	devices := make([]trefoil.Device, 0, len(t.devices))
-	for _, id := range t.devices {
-		if d, ok := h.devices.Device(id); ok {
-			devices = append(devices, d)
+// takeAlong adds devices that came to the subscription in the meantime. Lock
+// of the hub held.
+func (t *task) takeAlong() {
+	for _, id := range t.sub.arrived {
+		if _, waits := t.waiting[id]; waits || !t.sub.covers(id) {
+			continue
 		}
+		t.todo = append(t.todo, id)
+		t.devices = append(t.devices, id)
+		t.waiting[id] = struct{}{}
 	}
-	rows := t.state.rows(f.seq)
-	data := appendSnapshot(nil, t.sub.id, f.seq, h.instant(), rows, devices, skipped)
-	return append(frames, Frame{Op: "snapshot", ID: t.sub.id, Seq: f.seq, Data: data, sub: t.sub})
+	t.sub.arrived = nil
 }

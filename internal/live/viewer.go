@@ -128,23 +128,6 @@ func (v *Viewer) start(t *task) {
 	v.rouse()
 }
 
-// dropAdded gives up fetching devices that were added to s.
-func (v *Viewer) dropAdded(s *subscription) {
-	v.hub.mu.Lock()
-	defer v.hub.mu.Unlock()
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	kept := v.tasks[:0]
-	for _, t := range v.tasks {
-		if t.sub == s && t.kind == fetchAdded {
-			v.hub.unhold(t)
-			continue
-		}
-		kept = append(kept, t)
-	}
-	v.tasks = kept
-}
-
 // Progress makes Next tell, for every subscription that waits for nothing, up
 // to which commit it has everything. A viewer of quiet devices can then resume
 // later than the ring would otherwise allow. Called now and then.
@@ -298,9 +281,9 @@ func (v *Viewer) serve(now time.Time) (f Frame, found bool, due time.Time) {
 	case p.sub == nil:
 		return Frame{}, false, due
 	case p.device != "":
-		f, more := v.changeFrames(p)
-		v.out = append(v.out, more...)
-		return f, true, due
+		frames := v.changeFrames(p.sub, p.told)
+		v.out = append(v.out, frames[1:]...)
+		return frames[0], true, due
 	}
 	v.skipped.Add(uint64(p.skipped))
 	if cap(v.buf) > 4*frameSize {
@@ -312,9 +295,8 @@ func (v *Viewer) serve(now time.Time) (f Frame, found bool, due time.Time) {
 
 // picked is what to send next: a change of a device, or readings.
 type picked struct {
+	told
 	sub     *subscription
-	device  trefoil.DeviceID
-	change  change
 	rows    []*row
 	seq     trefoil.Seq
 	skipped int
@@ -330,8 +312,8 @@ func (v *Viewer) pick(now time.Time) (p picked, due time.Time) {
 		}
 		s := v.subs[v.turn]
 		v.turn++
-		if id, c, some := s.nextChange(); some {
-			return picked{sub: s, device: id, change: c}, due
+		if c, some := s.nextChange(); some {
+			return picked{sub: s, told: c}, due
 		}
 		switch {
 		case len(s.pending) == 0 && !s.progress:
