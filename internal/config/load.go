@@ -16,9 +16,10 @@ const DefaultFile = "trefoil.yaml"
 
 // Inputs are the places that settings come from.
 type Inputs struct {
-	File  string            // named by the user; "": DefaultFile where it exists
-	Env   []string          // KEY=value, as os.Environ gives it
-	Flags map[string]string // by flag: "--http" to ":9080"; only those that were given
+	File   string            // named by the user; "": DefaultFile where it exists
+	NoFile bool              // read none
+	Env    []string          // KEY=value, as os.Environ gives it
+	Flags  map[string]string // by flag: "--http" to ":9080"; only those that were given
 }
 
 // Effective is the outcome: a valid configuration and where it comes from.
@@ -49,7 +50,10 @@ func Names() []Setting {
 func Load(in Inputs) (Effective, error) {
 	l := loader{config: Default(), origins: map[string]string{}}
 	l.rows = fields(&l.config)
-	file := l.file(in.File)
+	file := ""
+	if !in.NoFile {
+		file = l.file(in.File)
+	}
 	l.environment(in.Env)
 	l.flags(in.Flags)
 	l.together()
