@@ -50,12 +50,14 @@ type Limits struct {
 	PendingBytes     int           // bytes of those; 1 MiB. Then it is not read
 
 	// Towards subscribers.
-	QueueMessages int           // QoS 1 and 2 messages per session; 10,000. The oldest is dropped
-	QueueBytes    int64         // bytes of those; 64 MiB. The oldest is dropped
-	OutboundBytes int           // bytes that wait for a connection; 256 KiB. QoS 0 is dropped, QoS 1 and 2 waits in the queue
-	MemoryQueue   int           // queued messages of a connected session kept in memory too; 256
-	InflightOut   int           // QoS 1 and 2 messages in flight to a client, also when it allows more; 100
-	WriteTimeout  time.Duration // a connection that takes no byte for so long is closed; 20 s
+	QueueMessages     int           // QoS 1 and 2 messages per stored session; 10,000. The oldest is dropped
+	QueueBytes        int64         // bytes of those; 64 MiB. The oldest is dropped
+	MemoryQueue       int           // those of a connected session that are kept in memory too; 256
+	TransientMessages int           // QoS 1 and 2 messages per session that ends with its connection; 10,000. It is closed with 0x97
+	TransientBytes    int64         // bytes of those; 8 MiB. It is closed with 0x97
+	OutboundBytes     int           // bytes that wait for a connection; 256 KiB. QoS 0 is dropped, QoS 1 and 2 waits in the queue
+	InflightOut       int           // QoS 1 and 2 messages in flight to a client, also when it allows more; 100
+	WriteTimeout      time.Duration // a connection that takes no byte for so long is closed; 20 s
 }
 
 func (l Limits) withDefaults() Limits {
@@ -80,8 +82,10 @@ func (l Limits) withDefaults() Limits {
 	def(&l.PendingBytes, 1<<20)
 	def(&l.QueueMessages, 10_000)
 	def(&l.QueueBytes, 64<<20)
-	def(&l.OutboundBytes, 256<<10)
 	def(&l.MemoryQueue, 256)
+	def(&l.TransientMessages, 10_000)
+	def(&l.TransientBytes, 8<<20)
+	def(&l.OutboundBytes, 256<<10)
 	def(&l.InflightOut, 100)
 	def(&l.WriteTimeout, 20*time.Second)
 	return l

@@ -70,15 +70,15 @@ type DropReason string
 
 // The reasons.
 const (
-	DropSlow         DropReason = "slow_consumer"   // QoS 0, the connection's buffer is full
-	DropQueueFull    DropReason = "queue_full"      // the oldest message of a session's queue
-	DropExpired      DropReason = "expired"         // message expiry passed in the queue
-	DropTooLarge     DropReason = "too_large"       // above the client's maximum packet size
-	DropRate         DropReason = "rate_limit"      // a publisher above its rate
-	DropUnauthorized DropReason = "not_authorized"  // the authoriser said no to a publish
-	DropInvalid      DropReason = "invalid"         // topic or payload format of a publish
-	DropRetained     DropReason = "retained_full"   // no room for another retained message
-	DropShutdown     DropReason = "server_stopping" // QoS 0 while the server stopped
+	DropSlow         DropReason = "slow_consumer"  // QoS 0, the connection's buffer is full
+	DropQueueFull    DropReason = "queue_full"     // the oldest message of a session's queue
+	DropExpired      DropReason = "expired"        // message expiry passed in the queue
+	DropTooLarge     DropReason = "too_large"      // above the client's maximum packet size
+	DropRate         DropReason = "rate_limit"     // a publisher above its rate
+	DropUnauthorized DropReason = "not_authorized" // the authoriser said no to a publish
+	DropInvalid      DropReason = "invalid"        // topic or payload format of a publish
+	DropRetained     DropReason = "retained_full"  // no room for another retained message
+	DropLost         DropReason = "lost"           // the store does not have it any more
 )
 
 // Drop is a message, or several, that did not go on.

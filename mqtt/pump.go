@@ -1,0 +1,181 @@
+package mqtt
+
+import (
+	"time"
+	"unsafe"
+
+	"github.com/trefoil-iot/trefoil/mqtt/packet"
+)
+
+// outgoing is a message for one subscriber.
+type outgoing struct {
+	topic      string
+	payload    []byte
+	properties *packet.PublishProperties
+	created    time.Time
+	qos        byte
+	dup        bool
+	retain     bool
+	ids        []uint32
+	packetID   uint16
+}
+
+// encode appends a PUBLISH to what waits to be written; c.mu is held. It
+// reports whether the client takes packets of that size. [MQTT-3.1.2-24]
+func (c *conn) encode(o *outgoing) bool {
+	p := packet.Publish{
+		Dup: o.dup, QoS: o.qos, Retain: o.retain, PacketID: o.packetID,
+		Topic: bytesOf(o.topic), Payload: o.payload, SubscriptionIDs: o.ids,
+	}
+	if c.version >= packet.V5 {
+		p.Properties = *o.properties
+		if p.Properties.MessageExpiry != nil { // [MQTT-3.3.2-6]
+			left := remaining(*p.Properties.MessageExpiry, c.srv.now().Sub(o.created))
+			p.Properties.MessageExpiry = &left
+		}
+	} else {
+		p.SubscriptionIDs = nil
+	}
+	if c.maxPacket > 0 && uint64(p.Size(c.version)) > uint64(c.maxPacket) { // [MQTT-3.1.2-25]
+		return false
+	}
+	c.shorten(&p, o.topic)
+	c.buffered()
+	c.out = p.Append(c.out, c.version)
+	c.messagesOut.Add(1)
+	c.srv.count.messagesOut.Add(1)
+	return true
+}
+
+// bytesOf gives the bytes of s, which nobody may change.
+func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
+
+// remaining gives what is left of an expiry, in seconds, and at least one: a
+// message that is sent has not expired.
+func remaining(expiry uint32, waited time.Duration) uint32 {
+	if s := int64(waited / time.Second); s > 0 && s < int64(expiry) {
+		return expiry - uint32(s)
+	} else if s >= int64(expiry) && expiry > 0 {
+		return 1
+	}
+	return expiry
+}
+
+// aliasWorth is the length of a topic from which an alias saves bytes.
+const aliasWorth = 6
+
+// shorten lets an alias stand for the topic. [MQTT-3.1.2-26] [MQTT-3.1.2-27]
+func (c *conn) shorten(p *packet.Publish, topic string) {
+	if c.aliasMax == 0 || len(topic) < aliasWorth {
+		return
+	}
+	if alias, ok := c.aliases[topic]; ok {
+		p.Topic, p.TopicAlias = nil, alias
+		return
+	}
+	if len(c.aliases) >= int(c.aliasMax) {
+		return
+	}
+	if c.aliases == nil {
+		c.aliases = map[string]uint16{}
+	}
+	p.TopicAlias = uint16(len(c.aliases) + 1)
+	c.aliases[topic] = p.TopicAlias
+}
+
+// pump encodes messages of the queue while the client's window and the buffer
+// have room. Only who serves c calls it.
+func (s *session) pump(c *conn) {
+	s.mu.Lock()
+	if s.conn != c || s.nextSend >= s.nextSeq && len(s.replay) == 0 {
+		s.mu.Unlock()
+		return
+	}
+	c.mu.Lock()
+	var changes, reserved []Change
+	if c.open && !c.ended {
+		c.more = false
+		changes = s.pumpQueue(c)
+		reserved = s.replayRetained(c)
+	}
+	c.mu.Unlock()
+	s.queue.trim()
+	wanted := s.wanted(c)
+	s.mu.Unlock()
+	s.srv.commit(changes)
+	s.srv.commitReserved(s, reserved)
+	if len(wanted) > 0 {
+		s.srv.work.Go(func() { s.load(wanted) })
+	}
+}
+
+func (s *session) pumpQueue(c *conn) (changes []Change) {
+	now := s.srv.now()
+	first := s.nextSend
+	unmarked := false
+	for i := s.queue.from(s.nextSend); i < len(s.queue.all); i++ {
+		e := &s.queue.all[i]
+		if e.state != entryGone && !s.mayPass(c, e) {
+			break
+		}
+		switch {
+		case e.state == entryGone:
+		case e.state == entryReleased:
+			s.inflight++
+			rel := packet.Ack{Type: packet.PUBREL, PacketID: packetID(e.seq)}
+			c.buffered()
+			c.out = rel.Append(c.out, c.version)
+		case e.msg.expired(now) && !e.sent:
+			changes = s.discard(changes, e, DropExpired)
+		default:
+			unmarked = unmarked || s.stored && !e.marked
+			if !s.sendEntry(c, e) {
+				changes = s.discard(changes, e, DropTooLarge)
+			}
+		}
+		s.nextSend = e.seq + 1
+	}
+	if unmarked && s.nextSend > first { // they have DUP also if the server is killed now
+		changes = append(changes, Change{Kind: MarkSent, Session: s.id, Seq: s.nextSend - 1})
+	}
+	return changes
+}
+
+// mayPass reports whether e can be sent now. What is behind it waits with it,
+// since messages leave in their order.
+func (s *session) mayPass(c *conn, e *entry) bool {
+	switch {
+	case e.state == entryPending || e.state == entryRelease:
+		return false
+	case s.inflight >= c.window || s.queue.spans(e.seq):
+		return false
+	case len(c.out) >= s.srv.limits.OutboundBytes:
+		c.more = true
+		return false
+	default:
+		return e.state == entryReleased || e.msg != nil
+	}
+}
+
+// discard drops e instead of sending it.
+func (s *session) discard(changes []Change, e *entry, why DropReason) []Change {
+	if s.stored {
+		changes = append(changes, Change{Kind: Dequeue, Session: s.id, Seq: e.seq})
+	}
+	s.dropEntry(e, why)
+	return changes
+}
+
+func (s *session) sendEntry(c *conn, e *entry) bool {
+	o := outgoing{
+		topic: e.msg.Topic, payload: e.msg.Payload, properties: &e.msg.Properties, created: e.msg.Created,
+		qos: e.qos, dup: e.sent, retain: e.retain, ids: e.ids, packetID: packetID(e.seq),
+	}
+	if !c.encode(&o) {
+		return false
+	}
+	s.queue.held--
+	e.state, e.marked = entryInflight, true
+	s.inflight++
+	return true
+}

@@ -1,0 +1,80 @@
+package mqtt
+
+import (
+	"fmt"
+
+	"github.com/trefoil-iot/trefoil/mqtt/packet"
+)
+
+// The functions here count what happened and tell the observer.
+
+func (s *Server) connected(c *conn, present bool) {
+	s.count.connected.Add(1)
+	s.mu.Lock()
+	s.opened++
+	s.mu.Unlock()
+	if f := s.cfg.Observer.Connected; f != nil {
+		f(c.client, present)
+	}
+}
+
+func (s *Server) disconnected(c *conn, e End) {
+	s.count.disconnected.Add(1)
+	if e.Cause == CauseKeepAlive {
+		s.count.keepAliveLost.Add(1)
+	}
+	s.mu.Lock()
+	s.opened--
+	s.mu.Unlock()
+	if f := s.cfg.Observer.Disconnected; f != nil {
+		f(c.client, e)
+	}
+}
+
+func (s *Server) refused(r Refused) {
+	s.count.refused.Add(1)
+	if f := s.cfg.Observer.Refused; f != nil {
+		f(r)
+	}
+}
+
+func (s *Server) drop(d Drop) {
+	if !d.Inbound {
+		s.count.dropped.Add(1)
+	}
+	if f := s.cfg.Observer.Dropped; f != nil {
+		f(d)
+	}
+}
+
+func (s *Server) delivered(c *conn, m *Message, reason packet.ReasonCode) {
+	if f := s.cfg.Observer.Delivered; f != nil && m != nil {
+		f(c.client, m, reason)
+	}
+}
+
+// protocolFault is a client that broke the protocol, before or after CONNECT.
+func (s *Server) protocolFault(c *conn, fault *packet.Error) {
+	s.count.protocolFault.Add(1)
+	c.mu.Lock()
+	open := c.open
+	c.mu.Unlock()
+	if !open {
+		s.refused(Refused{RemoteAddr: c.net.RemoteAddr(), Reason: fault.Reason, Text: fault.What})
+		return
+	}
+	s.log.Debug("mqtt: protocol error", "session", c.client.Session.String(), "reason", fault.Reason.String(), "error", fault.What)
+}
+
+// maxLoggedPacket bounds what a panic writes to the log.
+const maxLoggedPacket = 1024
+
+func (s *Server) panicked(c *conn, value any, stack, body []byte) {
+	s.count.panics.Add(1)
+	shown := body[:min(len(body), maxLoggedPacket)]
+	s.log.Error("mqtt: panic in a connection", "value", fmt.Sprint(value), "remote", fmt.Sprint(c.net.RemoteAddr()),
+		"packet", fmt.Sprintf("%x", shown), "stack", string(stack))
+	if f := s.cfg.Observer.Panic; f != nil {
+		f(c.client, value, stack, shown)
+	}
+}

@@ -1,0 +1,139 @@
+package mqtt
+
+import (
+	"container/heap"
+	"slices"
+	"sync"
+	"time"
+)
+
+// publishWill publishes a will as its client would have: it passed the
+// authoriser at CONNECT, and the handler gets it. c is in whose order it
+// comes: behind all that the connection published.
+func (s *Server) publishWill(c *conn, client *Client, will *Message) {
+	m := *will
+	m.Created = s.now() // [MQTT-3.1.3-9]: it is published now, and its expiry begins
+	in := s.ownInbound(c, &m)
+	in.Client, in.Will = client, true
+	c.push(in)
+	s.prepare(in)
+	s.handOver(in)
+	c.wake()
+}
+
+// ownInbound makes an Inbound of a message that is in memory already.
+func (s *Server) ownInbound(c *conn, m *Message) *Inbound {
+	in := s.newInbound(c, kindOwn)
+	in.message, in.Topic, in.QoS, in.Retain = m, m.Topic, m.QoS, m.Retain
+	in.Payload, in.Properties = m.Payload, &m.Properties
+	return in
+}
+
+// Publish routes a message of the server's own; the authoriser is not asked
+// and the handler not called. m must not be changed afterwards; a zero
+// m.Created is set to now. done, which may be nil, is called exactly once: with
+// nil when every stored session that gets the message has it in the store
+// (and the retained message is there), or with the error of the store;
+// possibly before Publish returns. Own messages keep their order.
+func (s *Server) Publish(m *Message, done func(error)) {
+	if m.Created.IsZero() {
+		m.Created = s.now()
+	}
+	c := &s.self
+	s.ownMu.Lock()
+	in := s.ownInbound(c, m)
+	in.notify = done
+	c.push(in)
+	s.prepare(in)
+	s.ownMu.Unlock()
+	if len(in.Changes) == 0 {
+		in.finish(0, "")
+	} else {
+		s.store.Commit(in.Changes, in.committed)
+	}
+	c.serveNow()
+}
+
+// dates are the moments at which something is due for a session. An entry
+// that is out of date does nothing.
+type dates struct {
+	mu    sync.Mutex
+	items dateHeap
+}
+
+type date struct {
+	at      time.Time
+	session *session
+}
+
+type dateHeap []date
+
+func (h dateHeap) Len() int           { return len(h) }
+func (h dateHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
+func (h dateHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *dateHeap) Push(x any)        { *h = append(*h, x.(date)) }
+func (h *dateHeap) Pop() any {
+	old := *h
+	last := old[len(old)-1]
+	old[len(old)-1] = date{}
+	*h = old[:len(old)-1]
+	return last
+}
+
+func (d *dates) add(at time.Time, s *session) {
+	if at.IsZero() {
+		return
+	}
+	d.mu.Lock()
+	heap.Push(&d.items, date{at, s})
+	d.mu.Unlock()
+}
+
+// passed takes out the sessions whose date has come.
+func (d *dates) passed(now time.Time) []*session {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var due []*session
+	for len(d.items) > 0 && !now.Before(d.items[0].at) {
+		due = append(due, heap.Pop(&d.items).(date).session)
+	}
+	return slices.Compact(due)
+}
+
+// expire publishes wills and ends sessions whose time has come.
+func (s *Server) expire(now time.Time) {
+	for _, ses := range s.dates.passed(now) {
+		s.expireSession(ses, now)
+	}
+}
+
+func (s *Server) expireSession(ses *session, now time.Time) {
+	life := s.lives.of(ses.id)
+	life.Lock()
+	defer life.Unlock()
+	if ses.over(now) {
+		if s.session(ses.id) == ses {
+			s.commit(s.endSession(ses, nil))
+		}
+		return
+	}
+	ses.mu.Lock()
+	will := ses.will
+	if ses.conn != nil || ses.gone || ses.willAt.IsZero() || now.Before(ses.willAt) {
+		will = nil
+	}
+	var changes []Change
+	if will != nil {
+		ses.will, ses.willAt = nil, time.Time{}
+		changes = append(changes, ses.save())
+	}
+	if ses.conn == nil && !ses.gone {
+		s.dates.add(ses.due(), ses)
+	}
+	user := ses.user
+	ses.mu.Unlock()
+	if will != nil {
+		s.publishWill(&s.self, &Client{Session: ses.id, User: user}, will)
+	}
+	s.commit(changes)
+}
