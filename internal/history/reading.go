@@ -1,0 +1,149 @@
+package history
+
+import (
+	"context"
+	"errors"
+
+	"github.com/trefoil-iot/trefoil"
+	"github.com/trefoil-iot/trefoil/internal/store"
+)
+
+// readings answers with every reading of the range.
+func (h *History) readings(ctx context.Context, q Query, metric string, b *budget) (Series, error) {
+	s := Series{V: []trefoil.Value{}}
+	r := store.ReadRequest{Device: q.Device, Metric: metric, From: q.From, To: q.To}
+	err := h.store.Read(ctx, r, func(block store.Block) error {
+		for _, x := range block.Samples {
+			if q.Limit > 0 && len(s.T) == q.Limit {
+				return errLimit
+			}
+			if err := b.reading(); err != nil {
+				return err
+			}
+			s.T = append(s.T, x.Time)
+			s.V = append(s.V, x.Value)
+		}
+		return nil
+	})
+	if errors.Is(err, errLimit) {
+		s.More, err = true, nil
+	}
+	return s, err
+}
+
+// points answers with about q.Points readings. It divides the time between
+// the first and the last reading into equal parts and keeps of each part the
+// reading with the smallest and the one with the largest number, so that no
+// peak is lost; of texts and booleans it keeps the first and the last of each
+// part. A series that has no more readings than asked for is given whole.
+func (h *History) points(ctx context.Context, q Query, metric string, b *budget) (Series, error) {
+	first, last, ok, err := h.extent(ctx, q, metric)
+	if err != nil || !ok {
+		return Series{V: []trefoil.Value{}}, err
+	}
+	parts := trefoil.Instant(max(q.Points/2, 1))
+	d := &downsampler{points: q.Points, start: first, width: (last-first)/parts + 1}
+	r := store.ReadRequest{Device: q.Device, Metric: metric, From: first, To: last + 1}
+	err = h.store.Read(ctx, r, func(block store.Block) error {
+		for _, x := range block.Samples {
+			d.add(x)
+		}
+		return b.scan(len(block.Samples))
+	})
+	if err != nil {
+		return Series{}, err
+	}
+	s := d.end()
+	if b.readings += len(s.T); b.readings > MaxReadings {
+		return Series{}, trefoil.Errorf(trefoil.CodeTooMany, "the answer would have more than %d readings; ask for fewer points or metrics", MaxReadings)
+	}
+	if q.Limit > 0 && len(s.T) > q.Limit {
+		s.T, s.V, s.More = s.T[:q.Limit], s.V[:q.Limit], true
+	}
+	return s, nil
+}
+
+// extent gives the times of the first and the last reading of the range.
+func (h *History) extent(ctx context.Context, q Query, metric string) (first, last trefoil.Instant, ok bool, err error) {
+	r := store.ReadRequest{Device: q.Device, Metric: metric, From: q.From, To: q.To}
+	one := func(at *trefoil.Instant) func(store.Block) error {
+		return func(b store.Block) error {
+			*at, ok = b.Samples[0].Time, true
+			return errLimit
+		}
+	}
+	err = h.store.Read(ctx, r, one(&first))
+	if errors.Is(err, errLimit) {
+		r.Reverse = true
+		err = h.store.Read(ctx, r, one(&last))
+	}
+	if errors.Is(err, errLimit) {
+		err = nil
+	}
+	return first, last, ok, err
+}
+
+// downsampler keeps the extremes of equal parts of time.
+type downsampler struct {
+	points       int
+	start, width trefoil.Instant
+
+	all  Series // every reading while there are not too many
+	over bool   // there are too many for all
+	out  Series
+	part trefoil.Instant
+	open bool
+	low  store.Sample
+	high store.Sample
+}
+
+func (d *downsampler) add(x store.Sample) {
+	switch {
+	case d.over:
+	case len(d.all.T) == d.points:
+		d.all, d.over = Series{}, true
+	default:
+		d.all.append(x)
+	}
+	part := (x.Time - d.start) / d.width
+	if !d.open || part != d.part {
+		d.flush()
+		d.open, d.part, d.low, d.high = true, part, x, x
+		return
+	}
+	switch numbers := x.Value.Kind() == trefoil.Number && d.high.Value.Kind() == trefoil.Number; {
+	case !numbers, x.Value.Float() > d.high.Value.Float():
+		d.high = x
+	case x.Value.Float() < d.low.Value.Float():
+		d.low = x
+	}
+}
+
+// flush writes the readings that were kept of the open part.
+func (d *downsampler) flush() {
+	if !d.open {
+		return
+	}
+	a, b := d.low, d.high
+	if a.Time > b.Time {
+		a, b = b, a
+	}
+	d.out.append(a)
+	if a.Time != b.Time {
+		d.out.append(b)
+	}
+	d.open = false
+}
+
+func (d *downsampler) end() Series {
+	if !d.over {
+		return d.all
+	}
+	d.flush()
+	return d.out
+}
+
+func (s *Series) append(x store.Sample) {
+	s.T = append(s.T, x.Time)
+	s.V = append(s.V, x.Value)
+}
