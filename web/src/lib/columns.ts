@@ -26,7 +26,7 @@ export class Columns {
   }
 
   /** Replaces everything by what history answered. */
-  load(series: readonly Series[], banded: boolean): void {
+  load(series: readonly Omit<Series, "unit">[], banded: boolean): void {
     const own = this.metrics.map((m) => series.find((s) => s.metric === m));
     this.banded = banded;
     this.t = unionOfTimes(own.map((s) => s?.t ?? []));

@@ -115,7 +115,7 @@ export class Live {
     this.connection = "open";
     this.refusal = "";
     this.heardAt = now();
-    this.meter.restart();
+    this.meter.restart(this.heardAt);
     for (const feed of this.feeds.values()) this.send(feed.subscribeMessage());
     this.ping();
     this.beat = setInterval(() => this.tick(), 1000);
@@ -159,8 +159,8 @@ export class Live {
     if (frame.op === "error") this.refusal = frame.message;
     if (frame.op === "readings") {
       this.meter.frame(frame.received, frame.at, arrived);
-      if (frame.skipped) this.skipped += frame.skipped;
     }
+    if ("skipped" in frame && frame.skipped) this.skipped += frame.skipped;
     const feed = "id" in frame && frame.id ? this.feeds.get(frame.id) : undefined;
     if (!feed) return;
     feed.take(frame);

@@ -22,7 +22,7 @@ export function metricView(metric: string, info: MetricInfo | undefined, value: 
     label: info?.label || metricLabel(metric),
     unit: info?.unit ?? "",
     decimals: info?.decimals,
-    kind: info?.kind || kindOf(value),
+    kind: value === undefined ? (info?.kind ?? "number") : kindOf(value),
   };
 }
 

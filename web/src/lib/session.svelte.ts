@@ -17,6 +17,9 @@ class Session {
   /** Address and version of the server, for the commands that pages show. */
   info = $state<ServerInfo>();
 
+  /** Whether the user may change devices; the server has the last word. */
+  mayChange = $derived(this.user !== undefined && this.user.role !== "viewer");
+
   constructor() {
     onSessionEnded(() => this.ended());
   }

@@ -2,18 +2,19 @@
 
 /**
  * An SVG path of v over t that fills width × height with a 2 px margin. The
- * right edge is the newest time, the left edge span earlier; a gap longer than
- * a fifth of the span breaks the line. A flat line runs through the middle.
+ * right edge is the newest time, the left edge span earlier, or the first time
+ * where less is known; a gap longer than a fifth of the span breaks the line.
+ * A flat line runs through the middle.
  */
 export function sparkPath(t: readonly number[], v: readonly number[], span: number, width: number, height: number): string {
   const end = t[t.length - 1];
   if (end === undefined) return "";
-  const start = end - span;
   let first = t.length - 1;
-  while (first > 0 && t[first - 1]! >= start) first--;
+  while (first > 0 && t[first - 1]! >= end - span) first--;
   if (t.length - first < 2) return "";
+  const start = t[first]!;
   const [low, high] = extent(v, first);
-  const x = (time: number) => 2 + ((time - start) / span) * (width - 4);
+  const x = (time: number) => 2 + ((time - start) / (end - start)) * (width - 4);
   const y = (value: number) => (high === low ? height / 2 : height - 2 - ((value - low) / (high - low)) * (height - 4));
   let path = "";
   for (let i = first; i < t.length; i++) {

@@ -1,22 +1,19 @@
 // One way to call the API: JSON in and out, problem documents as Problem, and
 // one place that hears when the session has ended.
 
+import type { ProblemDocument } from "./types";
+
 /** A refused call: what the server says about it (RFC 9457), or status 0 when there was no answer. */
 export class Problem extends Error {
   constructor(
     readonly status: number,
     readonly code: string,
     message: string,
-    readonly fields: readonly FieldProblem[] = [],
+    readonly fields: readonly { message: string }[] = [],
   ) {
     super(message);
     this.name = "Problem";
   }
-}
-
-export interface FieldProblem {
-  location?: string;
-  message: string;
 }
 
 let sessionEnded: () => void = () => {};
@@ -80,7 +77,7 @@ async function send(method: string, path: string, body: unknown, signal?: AbortS
 async function problemOf(response: Response): Promise<Problem> {
   const fallback = `The server answered ${response.status} ${response.statusText}.`;
   try {
-    const doc = (await response.json()) as { title?: string; detail?: string; code?: string; errors?: FieldProblem[] };
+    const doc = (await response.json()) as Partial<ProblemDocument>;
     return new Problem(response.status, doc.code ?? "", doc.detail || doc.title || fallback, doc.errors ?? []);
   } catch {
     return new Problem(response.status, "", fallback);

@@ -1,4 +1,4 @@
-import type { Device, History, Latest, Ledger, Page, Profile } from "./types";
+import type { Device, DeviceChange, DeviceInput, DeviceMetrics, DevicePage, History, Ledger, NewDevice, ProfileList, Token } from "./types";
 import { del, get, patch, post } from "./client";
 
 const path = (id: string, rest = "") => `/api/v1/devices/${encodeURIComponent(id)}${rest}`;
@@ -11,29 +11,6 @@ export interface DeviceQuery {
   cursor?: string;
 }
 
-export interface NewDevice {
-  id?: string;
-  name?: string;
-  tags?: Record<string, string>;
-  profile?: string;
-}
-
-/** A change of a device; what is absent stays, tags are replaced as a whole. */
-export interface DevicePatch {
-  name?: string;
-  tags?: Record<string, string>;
-  profile?: string;
-}
-
-/** A metric that a device has sent, with what its profile says about it. */
-export interface DeviceMetric extends Latest {
-  metric: string;
-  label?: string;
-  unit?: string;
-  decimals?: number;
-  kind?: "number" | "boolean" | "text";
-}
-
 export interface HistoryQuery {
   metric?: string[];
   from: number | string;
@@ -44,17 +21,17 @@ export interface HistoryQuery {
 }
 
 export const devices = {
-  list: (query: DeviceQuery, signal?: AbortSignal) => get<Page<Device>>("/api/v1/devices", { ...query }, signal),
+  list: (query: DeviceQuery, signal?: AbortSignal) => get<DevicePage>("/api/v1/devices", { ...query }, signal),
   one: (id: string, signal?: AbortSignal) => get<Device>(path(id), {}, signal),
-  create: (device: NewDevice) => post<Device & { token: string }>("/api/v1/devices", device),
-  change: (id: string, change: DevicePatch) => patch<Device>(path(id), change),
+  create: (device: DeviceInput) => post<NewDevice>("/api/v1/devices", device),
+  change: (id: string, change: DeviceChange) => patch<Device>(path(id), change),
   remove: (id: string) => del(path(id)),
-  newToken: (id: string) => post<{ token: string }>(path(id, "/token")),
-  metrics: (id: string, signal?: AbortSignal) => get<{ items: DeviceMetric[] }>(path(id, "/metrics"), {}, signal),
+  newToken: (id: string) => post<Token>(path(id, "/token")),
+  metrics: (id: string, signal?: AbortSignal) => get<DeviceMetrics>(path(id, "/metrics"), {}, signal),
   drops: (id: string, signal?: AbortSignal) => get<Ledger>(path(id, "/drops"), {}, signal),
   history: (id: string, query: HistoryQuery, signal?: AbortSignal) => get<History>(path(id, "/history"), { ...query }, signal),
 };
 
 export const profiles = {
-  list: () => get<{ items: Profile[] }>("/api/v1/profiles"),
+  list: () => get<ProfileList>("/api/v1/profiles"),
 };

@@ -1,4 +1,4 @@
-import type { ServerInfo, Stats, User } from "./types";
+import type { ServerInfo, Session, Stats, User } from "./types";
 import { get, post } from "./client";
 
 export const server = {
@@ -8,6 +8,6 @@ export const server = {
 
 export const account = {
   me: () => get<User>("/api/v1/me"),
-  login: (username: string, password: string) => post<{ user: User }>("/api/v1/login", { username, password }),
+  login: (username: string, password: string) => post<Session>("/api/v1/login", { username, password }),
   logout: () => post<void>("/api/v1/logout"),
 };

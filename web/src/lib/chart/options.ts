@@ -10,6 +10,8 @@ export interface Line {
 
 export interface ChartSetup {
   lines: readonly Line[];
+  /** Whether the value axis begins at zero. */
+  fromZero: boolean;
   /** Three columns for every line (average, least, most) instead of one. */
   banded: boolean;
   /** Charts with the same key share their cursor. */
@@ -25,7 +27,7 @@ export interface ChartSetup {
 
 /** Room for the labels of the value axis and on the right, so that charts and state strips above each other align. */
 export const AXIS_WIDTH = 60;
-export const RIGHT = 16;
+export const RIGHT = 28;
 
 // Lines differ by their dashes as well as by their colour.
 const DASHES: number[][] = [[], [7, 3], [2, 3], [9, 3, 2, 3], [4, 2], [1, 2]];
@@ -58,7 +60,7 @@ export function optionsOf(setup: ChartSetup): uPlot.Options {
     legend: { show: false },
     scales: {
       x: { time: true, range: () => setup.window() },
-      y: { range: (_, low, high) => valueRange(low, high, leastDecimals(setup.lines)) },
+      y: { range: (_, low, high) => valueRange(setup.fromZero && low !== null ? Math.min(0, low) : low, high, leastDecimals(setup.lines)) },
     },
     axes: [
       { ...axis, space: 84, size: 44, values: (_u, splits, _i, _s, step) => timeLabels(splits, step) },
@@ -83,9 +85,9 @@ function seriesOf(setup: ChartSetup): uPlot.Series[] {
   const gaps: uPlot.Series.GapsRefiner = (u, column, from, to) => gapsOf(u, column, from, to, setup.gap());
   return setup.lines.flatMap((line, i) => {
     const stroke = () => colourOf(i);
-    const main: uPlot.Series = { label: line.label, stroke, width: 1.75, dash: dashOf(i), spanGaps: true, gaps, points: { size: 4 } };
+    const main: uPlot.Series = { label: line.label, stroke, width: 1.75, dash: dashOf(i), gaps, points: { size: 4 } };
     if (!setup.banded) return [main];
-    const edge: uPlot.Series = { width: 0, spanGaps: true, gaps, points: { show: false } };
+    const edge: uPlot.Series = { width: 0, gaps, points: { show: false } };
     return [main, { ...edge, label: `${line.label} min` }, { ...edge, label: `${line.label} max` }];
   });
 }

@@ -8,6 +8,7 @@
 // the latency.
 
 const WINDOW = 512; // samples that the percentiles are taken from
+const SETTLING = 1500; // a page that is being built is late by itself
 const BASE_AGE = 60_000; // how long a smallest difference counts, so that drifting clocks do no harm
 
 export class LatencyMeter {
@@ -17,6 +18,7 @@ export class LatencyMeter {
   private nextBase: number | undefined;
   private baseSince = 0;
   private fastestTrip: number | undefined;
+  private since = 0;
 
   /** Notes the round trip of a ping. */
   roundTrip(ms: number): void {
@@ -27,7 +29,7 @@ export class LatencyMeter {
   frame(received: number | undefined, sent: number, arrived: number): void {
     const difference = arrived - sent;
     this.noteBase(difference, arrived);
-    if (received === undefined || received <= 0) return;
+    if (received === undefined || received <= 0 || arrived - this.since < SETTLING) return;
     const way = (this.fastestTrip ?? 0) / 2;
     const took = Math.max(0, sent - received) + (difference - this.base!) + way;
     this.samples[this.next] = took;
@@ -41,8 +43,9 @@ export class LatencyMeter {
     return sorted[Math.min(sorted.length - 1, Math.floor(p * sorted.length))];
   }
 
-  /** Forgets everything that belongs to one connection. */
-  restart(): void {
+  /** Forgets everything that belongs to another connection than the one that opened now. */
+  restart(now: number): void {
+    this.since = now;
     this.base = this.nextBase = this.fastestTrip = undefined;
     this.samples.length = 0;
     this.next = 0;

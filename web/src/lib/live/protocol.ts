@@ -27,7 +27,7 @@ export interface Spec {
 
 export type Frame =
   | { op: "hello"; protocol: string; seq: number; at: number }
-  | { op: "snapshot"; id: string; seq: number; at: number; rows?: Row[]; devices?: DeviceState[] }
+  | { op: "snapshot"; id: string; seq: number; at: number; rows?: Row[]; devices?: DeviceState[]; skipped?: number }
   | { op: "readings"; id: string; seq: number; at: number; rows: Row[]; skipped?: number; received?: number }
   | { op: "device"; id: string; device: DeviceState }
   | { op: "reset"; id: string; seq: number }

@@ -3,11 +3,11 @@
 // again when the socket says that there may be a gap.
 
 import { messageOf, Problem } from "../../lib/api/client";
-import { type DeviceMetric, devices as api, profiles as profilesApi } from "../../lib/api/devices";
-import type { Device, Ledger, Profile, Series, Value } from "../../lib/api/types";
+import { devices as api, profiles as profilesApi } from "../../lib/api/devices";
+import type { Device, DeviceMetric, Ledger, Profile, Series, Value } from "../../lib/api/types";
 import { Columns } from "../../lib/columns";
 import type { DeviceState, Row } from "../../lib/live.svelte";
-import { groupByUnit, type Group, kindOf, metricView, type MetricView, sortMetrics } from "../../lib/metrics";
+import { groupByUnit, type Group, metricView, type MetricView, sortMetrics } from "../../lib/metrics";
 import { presenceOf, presenceOfState, type PresenceState } from "../../lib/presence";
 import { boundsOf, type Range, spanOf, stepFor, stepName } from "../../lib/range";
 import { live } from "../../lib/session.svelte";
@@ -99,8 +99,8 @@ export class DeviceData {
   /** Changes what is known of metrics when the profile changed. */
   async readMetrics(): Promise<void> {
     const { items } = await api.metrics(this.id);
-    const views = items.map((m) => this.viewOf(m));
-    items.forEach((m) => this.remember(m.metric, m.t, m.v));
+    const views = items.filter((m) => m.v !== undefined).map((m) => this.viewOf(m));
+    items.forEach((m) => m.v !== undefined && this.remember(m.metric, m.t ?? 0, m.v));
     this.metrics = sortMetrics(views, this.profile);
     this.charts = groupByUnit(this.metrics).map((group) => ({ group, columns: new Columns(group.metrics.map((m) => m.metric)) }));
     this.strips = this.metrics.filter((m) => m.kind !== "number").map((metric) => ({ metric, states: new States() }));
@@ -158,11 +158,7 @@ export class DeviceData {
   }
 
   private viewOf(m: DeviceMetric): MetricView {
-    const info = { ...this.profile?.metrics[m.metric] };
-    if (m.label) info.label = m.label;
-    if (m.unit) info.unit = m.unit;
-    if (m.decimals !== undefined) info.decimals = m.decimals;
-    return { ...metricView(m.metric, info, m.v), kind: kindOf(m.v) };
+    return metricView(m.metric, { ...this.profile?.metrics?.[m.metric], ...m }, m.v);
   }
 
   private remember(metric: string, t: number, v: Value): void {

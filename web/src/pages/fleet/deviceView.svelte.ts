@@ -77,7 +77,7 @@ export class DeviceView {
   /** What to show, the most telling metrics first. Depends on version. */
   cells(profile: Profile | undefined): Cell[] {
     const cells = [...this.values].map(([metric, { v }]) => ({
-      ...metricView(metric, profile?.metrics[metric], v),
+      ...metricView(metric, profile?.metrics?.[metric], v),
       value: v,
       trace: this.traces.get(metric),
     }));

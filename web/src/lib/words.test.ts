@@ -1,0 +1,101 @@
+import { describe, expect, it } from "vitest";
+import { timeLabels, valueLabels, valueRange } from "./chart/axis";
+import { Columns } from "./columns";
+import { csvOf } from "./csv";
+import { groupByUnit, metricView } from "./metrics";
+import { mark, sentence } from "./presence";
+import { snippetsOf } from "./snippets";
+import { sparkPath, Trace } from "./spark";
+import { spansOf } from "./states";
+import { hasTags, parseTag } from "./tags";
+
+const NOW = 1_800_000_000_000;
+
+describe("the sentence about a device", () => {
+  it.each([
+    [{ online: true, reason: "connected", since: NOW - 180_000 }, "online", "Online for 3 min"],
+    [{ online: false, reason: "keepalive timeout", since: NOW - 7_200_000 }, "offline", "Offline for 2 h: keepalive timeout"],
+    [{ online: false, reason: "", since: undefined }, "never", "Never connected"],
+  ])("%o", (presence, shape, want) => {
+    expect([mark(presence), sentence(presence, NOW)]).toEqual([shape, want]);
+  });
+});
+
+describe("charts", () => {
+  it("metrics with the same unit share one, a metric without a unit has its own", () => {
+    const metric = (name: string, unit?: string) => metricView(name, unit ? { unit } : undefined, 1);
+    const groups = groupByUnit([metric("in", "bar"), metric("t", "°C"), metric("out", "bar"), metric("n"), metric("m"), metricView("door", undefined, "open")]);
+    expect(groups.map((g) => g.metrics.map((m) => m.metric))).toEqual([["in", "out"], ["t"], ["n"], ["m"]]);
+  });
+
+  it("the date stands where a day begins", () => {
+    const midnight = new Date(2026, 10, 22).getTime();
+    expect(timeLabels([midnight - 3_600_000, midnight, midnight + 3_600_000], 3_600_000)).toEqual(["23:00\nNov 21", "00:00\nNov 22", "01:00"]);
+  });
+
+  it("value labels have the decimals that tell them apart", () => {
+    expect(valueLabels([1, 1.05, 1.1], 0.05)).toEqual(["1.00", "1.05", "1.10"]);
+    expect(valueLabels([1_000_000, 1_500_000], 500_000)).toEqual(["1M", "1.5M"]);
+  });
+
+  it("the noise of the last decimal does not fill the height", () => {
+    const [bottom, top] = valueRange(21.5, 21.51, 2);
+    expect(top - bottom).toBeGreaterThan(0.1);
+  });
+
+  it("the axis of values that are never negative does not go below zero", () => {
+    expect(valueRange(0, 100, 0)[0]).toBe(0);
+  });
+});
+
+describe("states", () => {
+  it("last until the next reading, and never beyond now", () => {
+    expect(spansOf([0, 10, 20], ["a", "a", "b"], 5, 100, 40)).toEqual([
+      { from: 5, to: 20, value: "a" },
+      { from: 20, to: 40, value: "b" },
+    ]);
+  });
+});
+
+describe("small lines", () => {
+  it("begin with the second reading", () => {
+    expect(sparkPath([1], [1], 10, 96, 24)).toBe("");
+    expect(sparkPath([0, 2], [1, 2], 10, 96, 24)).toBe("M2.0 22.0L94.0 2.0");
+  });
+
+  it("keep only the last span, in order", () => {
+    const trace = new Trace(10);
+    for (const t of [1, 3, 2, 12, 3]) trace.add(t, t);
+    expect(trace.t).toEqual([2, 3, 12]);
+  });
+});
+
+describe("tags", () => {
+  it("are written key:value", () => {
+    expect([parseTag("site:roanoke"), parseTag("spare"), parseTag("url:http://x")]).toEqual([
+      { key: "site", value: "roanoke" },
+      { key: "spare", value: "" },
+      { key: "url", value: "http://x" },
+    ]);
+  });
+
+  it("all wanted ones must be there; a key alone asks for any value", () => {
+    const tags = { site: "roanoke", floor: "1" };
+    expect([hasTags(tags, ["site"]), hasTags(tags, ["site:roanoke", "floor:1"]), hasTags(tags, ["site:salem"])]).toEqual([true, true, false]);
+  });
+});
+
+it("commands quote what a shell would take apart", () => {
+  const [mosquitto, curl, python] = snippetsOf({ id: "p-1", token: "abc_-9", host: "box", mqttPort: 1884, origin: "http://box:8080", payload: { door: "it's", on: true } });
+  expect(mosquitto!.code).toContain("-P abc_-9 ");
+  expect(mosquitto!.code).toContain(`-m '{"door":"it'\\''s","on":true}'`);
+  expect(curl!.code).toContain("curl http://box:8080/api/v1/devices/p-1/telemetry");
+  expect(python!.code).toContain('json.dumps({"door": "it\'s", "on": True})');
+});
+
+it("a CSV has one line per time and quotes what needs it", () => {
+  const group = groupByUnit([metricView("a,b", { unit: "°C" }, 1)])[0]!;
+  const columns = new Columns(["a,b"]);
+  columns.load([{ metric: "a,b", t: [0, 1000], v: [1.5, 2] }], false);
+  expect(csvOf([{ group, columns }])).toBe('time,"a,b (°C)"\r\n1970-01-01T00:00:00.000Z,1.5\r\n1970-01-01T00:00:01.000Z,2\r\n');
+});
