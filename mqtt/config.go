@@ -25,7 +25,7 @@ type Limits struct {
 	// Before CONNECT is accepted.
 	Connections           int           // at once; 100,000. Over it: CONNACK 0x97
 	ConnectionsPerAddress int           // at once from one address; 20,000 (a site behind one NAT)
-	AcceptRate            int           // connections per second; 5,000. Over it: CONNACK 0x9F
+	AcceptRate            int           // connections per second; 20,000. Over it: CONNACK 0x9F
 	ConnectTimeout        time.Duration // until CONNECT is complete; 10 s
 	ConnectSize           int           // bytes of the CONNECT packet; 64 KiB
 	LoginDelay            time.Duration // answer to a refused login, doubled per address up to 8 times; 250 ms
@@ -63,7 +63,7 @@ type Limits struct {
 func (l Limits) withDefaults() Limits {
 	def(&l.Connections, 100_000)
 	def(&l.ConnectionsPerAddress, 20_000)
-	def(&l.AcceptRate, 5_000)
+	def(&l.AcceptRate, 20_000)
 	def(&l.ConnectTimeout, 10*time.Second)
 	def(&l.ConnectSize, 64<<10)
 	def(&l.LoginDelay, 250*time.Millisecond)
