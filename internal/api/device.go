@@ -168,7 +168,7 @@ func (s *server) findDevice(_ context.Context, in *devicePath) (*deviceOutput, e
 }
 
 type changeInput struct {
-	devicePath
+	ID   trefoil.DeviceID `path:"id" maxLength:"64"`
 	Body deviceChangeDoc
 }
 

@@ -54,17 +54,14 @@ func (s *server) drops(_ context.Context, in *devicePath) (*dropsOutput, error) 
 	return out, nil
 }
 
-// sampleText shows text as it is, without a character that was cut in half,
-// and everything else in hexadecimal.
+// sampleText shows text as it is, without a character that was cut in half at
+// the end of a full sample, and everything else in hexadecimal.
 func sampleText(b []byte) string {
 	text := b
-	for range utf8.UTFMax - 1 {
-		if utf8.Valid(text) || len(text) == 0 {
-			break
-		}
+	for i := 0; i < utf8.UTFMax-1 && len(b) == trefoil.MaxSample && !utf8.Valid(text); i++ {
 		text = text[:len(text)-1]
 	}
-	if utf8.Valid(text) && len(text) > 0 {
+	if utf8.Valid(text) {
 		return string(text)
 	}
 	return hexText(b)

@@ -46,7 +46,7 @@ func (s *server) findProfile(_ context.Context, in *profilePath) (*profileOutput
 }
 
 type profileInput struct {
-	profilePath
+	Name string `path:"name" maxLength:"64"`
 	Body profileInputDoc
 }
 
