@@ -286,6 +286,18 @@ func TestAQuietDevicePings(t *testing.T) {
 	})
 }
 
+func TestStoppingDoesNotWaitForAServerThatIsSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBroker()
+		b.ack = func(int) (packet.ReasonCode, bool) { return packet.Success, false }
+		start := time.Now()
+		live(t, b, 3, 0, 10*time.Second)
+		if took := time.Since(start); took > 12*time.Second {
+			t.Errorf("stopped after %v, want at most two seconds after 10s", took)
+		}
+	})
+}
+
 func TestBackfillSendsEveryStepAndWaitsForTheAcks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBroker()

@@ -257,6 +257,9 @@ func earlier(a, b time.Time) time.Time {
 // drain waits until every message has its ack, for as long as ctx allows.
 func (s *session) drain(ctx context.Context) error {
 	deadline := time.Now().Add(answerIn)
+	if d, ok := ctx.Deadline(); ok {
+		deadline = earlier(deadline, d)
+	}
 	for len(s.pending) > 0 {
 		if time.Now().After(deadline) {
 			return errLost
