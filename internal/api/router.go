@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -89,6 +90,9 @@ func (anyValue) Schema(huma.Registry) *huma.Schema {
 	}}
 }
 
+// requestTimeout bounds how long a request waits, for a commit above all.
+const requestTimeout = 30 * time.Second
+
 // maxBody bounds the body of every route but telemetry.
 const maxBody = 256 << 10
 
@@ -131,6 +135,8 @@ func (r *router) schema(v any) *huma.Schema {
 // documents.
 func add[I, O any](r *router, t route, h func(context.Context, *I) (*O, error)) {
 	huma.Register(r.api, r.operation(t), func(ctx context.Context, in *I) (*O, error) {
+		ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+		defer cancel()
 		out, err := h(ctx, in)
 		if err != nil {
 			return nil, r.server.problemOf(ctx, err)

@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/trefoil-iot/trefoil"
+	"github.com/trefoil-iot/trefoil/internal/ingest"
 	"github.com/trefoil-iot/trefoil/internal/payload"
 )
 
@@ -19,9 +20,9 @@ type Telemetry interface {
 	// NewMessage gives an empty message. Put takes it back.
 	NewMessage() *trefoil.Message
 
-	// Put returns after the commit. An error means that the message may be
-	// sent again; with code too_many it was refused at once, because there is
-	// no room for it.
+	// Put returns after the commit. [ingest.ErrFull] means that there is no
+	// room now and nothing is noted anywhere; other errors with code too_many
+	// mean that the store refuses the message, and are in the ledger.
 	Put(ctx context.Context, m *trefoil.Message) (trefoil.Seq, error)
 }
 
@@ -86,7 +87,13 @@ func (s *server) postTelemetry(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), putTimeout)
 	defer cancel()
 	seq, err := s.Telemetry.Put(ctx, m)
-	if err != nil {
+	switch {
+	case errors.Is(err, ingest.ErrFull):
+		s.drop(r, d.ID, trefoil.DropQueueFull, err, body)
+		return err
+	case trefoil.CodeOf(err) == trefoil.CodeTooMany: // trying again will not help
+		return &refusal{http.StatusUnprocessableEntity, err}
+	case err != nil:
 		return err
 	}
 	b := append(make([]byte, 0, 48), `{"accepted":`...)

@@ -59,7 +59,7 @@ func TestBadPayloadsAreRefusedAndEnteredInTheLedger(t *testing.T) {
 		"no readings":     {`{}`, 422, trefoil.CodeInvalid, "no readings", trefoil.DropMalformed},
 		"one bad of two":  {`{"good":1,"bad":null,"b+d":2}`, 422, trefoil.CodeInvalid, "", trefoil.DropMalformed},
 		"too large":       {`{"a":"` + strings.Repeat("x", 1000) + `"}`, 413, trefoil.CodeTooLarge, "1000 bytes", trefoil.DropTooLarge},
-		"too many metric": {`{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1}`, 429, trefoil.CodeTooMany, "5", trefoil.DropTooMany},
+		"too many metric": {`{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1}`, 422, trefoil.CodeTooMany, "5", trefoil.DropTooMany},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
@@ -106,7 +106,7 @@ func TestAFullQueueOrAFailingStoreSaysWhenToTryAgain(t *testing.T) {
 		code   trefoil.Code
 		retry  string
 	}{
-		{trefoil.Errorf(trefoil.CodeTooMany, "the ingest queue is full"), 429, trefoil.CodeTooMany, "1"},
+		{ingest.ErrFull, 429, trefoil.CodeTooMany, "1"},
 		{trefoil.Errorf(trefoil.CodeUnavailable, "disk full"), 503, trefoil.CodeUnavailable, "5"},
 		{context.DeadlineExceeded, 503, trefoil.CodeUnavailable, "5"},
 	} {
@@ -115,6 +115,9 @@ func TestAFullQueueOrAFailingStoreSaysWhenToTryAgain(t *testing.T) {
 		a := b.request("POST /api/v1/devices/a/telemetry", `{"a":1}`).problem(c.status, c.code)
 		if got := a.header.Get("Retry-After"); got != c.retry {
 			t.Errorf("%v: got Retry-After %q, want %q", c.err, got, c.retry)
+		}
+		if c.status == 429 {
+			b.request("GET /api/v1/devices/a/drops", "").want(200, `"reason":"queue_full"`, `"dropped":1`)
 		}
 	}
 }

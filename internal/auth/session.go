@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"fmt"
 	"log/slog"
 	"strings"
 	"time"
@@ -192,7 +191,7 @@ func (a *Accounts) tidy(ctx context.Context) error {
 	if len(touched)+len(expired) == 0 {
 		return nil
 	}
-	err := a.writer.Do(ctx, func(ctx context.Context, w store.Writer) error {
+	err := a.do(ctx, "store sessions", func(ctx context.Context, w store.Writer) error {
 		for _, s := range touched {
 			if err := updateSession(ctx, w, s); err != nil {
 				return err
@@ -201,7 +200,7 @@ func (a *Accounts) tidy(ctx context.Context) error {
 		return deleteExpired(ctx, w, now)
 	})
 	if err != nil {
-		return fmt.Errorf("store sessions: %w", err)
+		return err
 	}
 	a.forget(expired)
 	a.stored(touched)

@@ -47,9 +47,11 @@ func (w Write) done(seq trefoil.Seq, err error) {
 	}
 }
 
+// ErrFull refuses a write that does not wait while the queue is full.
+var ErrFull = &trefoil.Error{Code: trefoil.CodeTooMany, Message: "the ingest queue is full; try again later"}
+
 var (
 	errStopped   = &trefoil.Error{Code: trefoil.CodeUnavailable, Message: "the server is stopping; try again"}
-	errFull      = &trefoil.Error{Code: trefoil.CodeTooMany, Message: "the ingest queue is full; try again later"}
 	errAbandoned = &trefoil.Error{Code: trefoil.CodeUnavailable, Message: "the caller did not wait for it"}
 	errUnknown   = &trefoil.Error{Code: trefoil.CodeNotFound, Message: "the device does not exist (any more)"}
 )

@@ -43,14 +43,14 @@ func (q *queue) put(ctx context.Context, w Write) error {
 	}
 }
 
-// tryPut is put without waiting; it reports errFull where put would wait.
+// tryPut is put without waiting; it reports ErrFull where put would wait.
 func (q *queue) tryPut(w Write) error {
 	_, err := q.offer(w, false)
 	return err
 }
 
 // offer takes w when there is room. Otherwise it returns a channel that is
-// closed when there may be room again, or errFull when the caller does not
+// closed when there may be room again, or ErrFull when the caller does not
 // want to wait. An empty queue takes a write of any weight.
 func (q *queue) offer(w Write, wait bool) (room <-chan struct{}, err error) {
 	q.mu.Lock()
@@ -60,7 +60,7 @@ func (q *queue) offer(w Write, wait bool) (room <-chan struct{}, err error) {
 		return nil, errStopped
 	case q.weight > 0 && q.weight+w.weight() > q.limit:
 		if !wait {
-			return nil, errFull
+			return nil, ErrFull
 		}
 		if q.room == nil {
 			q.room = make(chan struct{})

@@ -2,7 +2,6 @@ package registry
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -111,13 +110,12 @@ func (r *Registry) flush(ctx context.Context) error {
 	if len(taken) == 0 {
 		return nil
 	}
-	// Storing the same again changes nothing: no need to wait when ctx ends.
-	err := r.writer.Do(ctx, func(ctx context.Context, w store.Writer) error {
+	err := r.do(ctx, "store presence", func(ctx context.Context, w store.Writer) error {
 		return updatePresence(ctx, w, taken)
 	})
 	if err != nil {
 		r.presence.giveBack(taken)
-		return fmt.Errorf("store presence: %w", err)
+		return err
 	}
 	for _, d := range r.applyPresence(taken) {
 		r.watchers.tell(Event{Kind: PresenceChanged, Device: d})

@@ -22,8 +22,8 @@ import (
 // Writer runs changes of rows inside the next commit.
 type Writer interface {
 	// Do runs fn inside the next commit and returns after that is durable. An
-	// error means that nothing of fn is stored, but for the end of ctx: then
-	// it may be stored all the same. fn may run several times.
+	// error means that nothing of fn is stored. When ctx ends, Do takes fn
+	// back, unless its commit is on its way. fn may run several times.
 	Do(ctx context.Context, fn func(ctx context.Context, w store.Writer) error) error
 }
 
@@ -130,10 +130,9 @@ func (r *Registry) lock(id trefoil.DeviceID) (unlock func()) {
 	return m.Unlock
 }
 
-// do writes, and waits also when ctx ends: whoever leaves in the middle must
-// not leave a mirror behind that does not know what was committed.
+// do writes. Its error means that the mirror must stay as it is.
 func (r *Registry) do(ctx context.Context, what string, fn func(context.Context, store.Writer) error) error {
-	if err := r.writer.Do(context.WithoutCancel(ctx), fn); err != nil {
+	if err := r.writer.Do(ctx, fn); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil
