@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -92,7 +93,7 @@ const backfillers = 8
 
 // Backfill sends what the devices measured from one time to another in steps,
 // as a device does that was offline for so long: over MQTT, many records in a
-// message, each with its time. It returns when all of it is acknowledged.
+// message, each with its time. It returns nil when all of it is acknowledged.
 // progress, if any, is called for every finished device, from several
 // goroutines. Call it before [Fleet.Run].
 func (f *Fleet) Backfill(ctx context.Context, from, to time.Time, step time.Duration, progress func(done, total int)) error {
@@ -154,5 +155,5 @@ func (m *member) backfill(ctx context.Context, from, to time.Time, step time.Dur
 		_ = s.cut()
 		return err
 	}
-	return s.goodbye()
+	return errors.Join(s.refusal, s.goodbye())
 }

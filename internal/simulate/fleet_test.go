@@ -326,6 +326,23 @@ func TestBackfillSendsEveryStepAndWaitsForTheAcks(t *testing.T) {
 	})
 }
 
+func TestBackfillThatIsRefusedIsAnError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBroker()
+		b.ack = func(n int) (packet.ReasonCode, bool) {
+			if n == 3 {
+				return packet.PayloadFormatInvalid, true
+			}
+			return packet.Success, true
+		}
+		f := New(Options{Dial: b.dial, Members: members(1), Log: slog.New(slog.DiscardHandler)})
+		err := f.Backfill(t.Context(), time.Now().Add(-24*time.Hour), time.Now(), time.Minute, nil)
+		if err == nil || !strings.Contains(err.Error(), "the server refused readings: Payload format invalid") {
+			t.Errorf("got %v, want the refusal", err)
+		}
+	})
+}
+
 func TestBackfillReportsTheDeviceThatFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBroker()

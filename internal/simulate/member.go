@@ -216,15 +216,6 @@ func (m *member) random(c channel) float64 {
 	return noise{m.device.seed}.cell(c, m.sessions)
 }
 
-// refusal logs the first message of the device that the server did not want.
-func (m *member) refusal(a packet.Ack) {
-	if m.grumbled {
-		return
-	}
-	m.grumbled = true
-	m.fleet.options.Log.Warn("the server refuses readings", "device", m.device.ID, "reason", a.Reason.String(), "detail", a.ReasonString)
-}
-
 func wait(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return ctx.Err()

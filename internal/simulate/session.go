@@ -41,6 +41,7 @@ type session struct {
 	lastID  uint16
 	written time.Time // the last packet to the server
 	pinged  time.Time // a ping that waits for its answer, or zero
+	refusal error     // the first message that the server did not want
 	release func() bool
 }
 
@@ -198,11 +199,24 @@ func (s *session) acked(body []byte) error {
 		s.pending = append(s.pending[:i], s.pending[i+1:]...)
 		s.member.fleet.stats.acknowledged(p, ack.Reason)
 		if ack.Reason.IsError() {
-			s.member.refusal(ack)
+			s.refused(ack)
 		}
 		return nil
 	}
 	return fmt.Errorf("got PUBACK for packet identifier %d, which is not waiting", ack.PacketID)
+}
+
+// refused notes a message that the server does not want, and logs the first
+// one of a device. It is not sent again: it would be refused again.
+func (s *session) refused(a packet.Ack) {
+	m := s.member
+	if s.refusal == nil {
+		s.refusal = fmt.Errorf("the server refused readings: %s %s", a.Reason, a.ReasonString)
+	}
+	if !m.grumbled {
+		m.grumbled = true
+		m.fleet.options.Log.Warn("the server refuses readings", "device", m.device.ID, "reason", a.Reason.String(), "detail", a.ReasonString)
+	}
 }
 
 // publish sends a QoS 1 message below the device's telemetry topic.
