@@ -67,6 +67,8 @@ const (
 	ReasonRevoked    = "credential revoked"
 	ReasonProtocol   = "protocol error"
 	ReasonShutdown   = "server stopped"
+	ReasonSlow       = "did not read what was sent to it"
+	ReasonInternal   = "server error"
 )
 
 // Tags are labels of a device, key to value: {"site": "roanoke"}. In queries

@@ -1,0 +1,73 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/trefoil-iot/trefoil"
+	"github.com/trefoil-iot/trefoil/mqtt"
+	"github.com/trefoil-iot/trefoil/mqtt/packet"
+)
+
+// device is the engine's User.Data of a device.
+type device struct {
+	id     trefoil.DeviceID
+	prefix string // "devices/{id}/"
+}
+
+// service is the engine's User.Data of a backend.
+type service struct{}
+
+// The name spaces of sessions: a device and a service of the same name have
+// different ones.
+const (
+	devicePrefix  = "device:"
+	servicePrefix = "service:"
+)
+
+const topicRoot = "devices/"
+
+// Authenticate takes user name = device id and password = device token, or
+// the name and an API token of a service.
+func (b *Broker) Authenticate(ctx context.Context, r *mqtt.ConnectRequest) (mqtt.User, error) {
+	if !r.HasUsername || r.Password == nil {
+		return mqtt.User{}, &mqtt.Refusal{
+			Reason: packet.NotAuthorized,
+			Text:   "log in with the device id as user name and the device token as password",
+		}
+	}
+	id, err := trefoil.ParseDeviceID(r.Username)
+	if err == nil {
+		_, err = b.Devices.Authenticate(ctx, id, string(r.Password))
+	}
+	if err == nil {
+		return mqtt.User{
+			Name: devicePrefix + r.Username,
+			Data: &device{id: id, prefix: topicRoot + r.Username + "/"},
+		}, nil
+	}
+	if b.Services.Service(ctx, r.Username, string(r.Password)) {
+		return mqtt.User{Name: servicePrefix + r.Username, Service: true, Data: service{}}, nil
+	}
+	var known *trefoil.Error
+	if errors.As(err, &known) {
+		return mqtt.User{}, &mqtt.Refusal{Reason: packet.BadUserNameOrPassword, Text: "device id or token is wrong"}
+	}
+	return mqtt.User{}, err
+}
+
+// authorizer is the access rule: a device has the topics below its own, a
+// service reads everything and writes outside of the devices' topics.
+type authorizer struct{}
+
+func (authorizer) Authorize(c *mqtt.Client, a mqtt.Action, topic string) bool {
+	switch who := c.User.Data.(type) {
+	case *device:
+		return strings.HasPrefix(topic, who.prefix) && len(topic) > len(who.prefix)
+	case service:
+		return a == mqtt.Subscribe || !strings.HasPrefix(topic, topicRoot) && !strings.HasPrefix(topic, "provision/")
+	default:
+		return false
+	}
+}

@@ -1,0 +1,51 @@
+package broker
+
+import (
+	"context"
+	"net"
+	"net/http"
+
+	"github.com/coder/websocket"
+)
+
+// subprotocol is what a client of MQTT over WebSocket must ask for
+// [MQTT-6.0.0-3].
+const subprotocol = "mqtt"
+
+// WebSocket serves MQTT over WebSocket. The MQTT login inside decides who may
+// do what; the browser's page may be of any origin, as no cookie counts here.
+func (b *Broker) WebSocket() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+			Subprotocols:       []string{subprotocol},
+			InsecureSkipVerify: true, // of the origin, see above
+			CompressionMode:    websocket.CompressionDisabled,
+		})
+		if err != nil {
+			return // Accept has answered
+		}
+		if c.Subprotocol() != subprotocol {
+			c.Close(websocket.StatusPolicyViolation, `the subprotocol "mqtt" is needed`)
+			return
+		}
+		c.SetReadLimit(-1) // the engine bounds packets, and one frame may hold several
+		// MQTT packets come in binary frames [MQTT-6.0.0-1]; NetConn closes the
+		// connection for others.
+		conn := websocket.NetConn(context.Background(), c, websocket.MessageBinary)
+		b.ServeConn(remote{conn, r.RemoteAddr})
+	})
+}
+
+// remote is a connection with the address of the HTTP request, which NetConn
+// does not know.
+type remote struct {
+	net.Conn
+	address string
+}
+
+func (c remote) RemoteAddr() net.Addr { return address(c.address) }
+
+type address string
+
+func (address) Network() string  { return "tcp" }
+func (a address) String() string { return string(a) }
