@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -147,6 +148,33 @@ func TestEveryRouteNeedsSomebodyWhoMay(t *testing.T) {
 		if a := b.request(e.line, e.body); a.status >= 300 {
 			t.Errorf("%s as administrator: got %d %q, want success", e.line, a.status, a.body)
 		}
+	}
+}
+
+func TestEveryDocumentedRouteIsTried(t *testing.T) {
+	doc, err := Document()
+	must(t, err)
+	var d struct {
+		Paths map[string]map[string]struct {
+			Security []map[string][]string
+		}
+	}
+	must(t, json.Unmarshal(doc, &d))
+	tried := make(map[string]bool)
+	for _, e := range everything {
+		tried[e.line] = true
+	}
+	fill := strings.NewReplacer("{id}", "a", "{name}", "p")
+	for path, methods := range d.Paths {
+		for method, op := range methods {
+			line := strings.ToUpper(method) + " " + fill.Replace(path)
+			if len(op.Security) > 0 && !tried[line] {
+				t.Errorf("%s needs somebody and is not in the list of routes to try", line)
+			}
+		}
+	}
+	if got := len(d.Paths); got < 12 {
+		t.Errorf("documented paths: got %d, want all of them", got)
 	}
 }
 
