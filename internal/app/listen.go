@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"syscall"
 )
 
@@ -18,11 +19,15 @@ type PortTaken struct {
 
 func (e *PortTaken) Error() string {
 	_, port, _ := net.SplitHostPort(e.Address)
+	other, _ := strconv.Atoi(port) // 0 for a service name, which is as good
+	if other += 10_000; other > 65_535 {
+		other -= 20_000
+	}
 	what := "another web server"
 	if e.Role == "mqtt" {
 		what = "another MQTT broker"
 	}
-	return fmt.Sprintf("port %s is taken, perhaps by %s: choose another one with --%s ADDR, for example --%s :1%s", port, what, e.Role, e.Role, port)
+	return fmt.Sprintf("port %s is taken, perhaps by %s: choose another one with --%s ADDR, for example --%s :%d", port, what, e.Role, e.Role, other)
 }
 
 func listen(role, address string) (net.Listener, error) {
