@@ -88,6 +88,8 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 	switch {
 	case err != nil:
 		return &Unreachable{c.Server(), err}
+	case resp.StatusCode == http.StatusUnauthorized && c.token == "" && path != loginPath:
+		return c.notLoggedIn()
 	case resp.StatusCode/100 != 2:
 		return refusal(resp, answer)
 	case out == nil:
@@ -126,6 +128,10 @@ func (c *Client) send(ctx context.Context, method, address string, body io.Reade
 		return nil, &Unreachable{c.Server(), err}
 	}
 	return resp, nil
+}
+
+func (c *Client) notLoggedIn() error {
+	return trefoil.Errorf(trefoil.CodeUnauthorized, "not logged in at %s", c.Server())
 }
 
 // refusal reads a problem document.

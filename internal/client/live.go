@@ -128,8 +128,10 @@ func (c *Client) dialLive(ctx context.Context) (*websocket.Conn, error) {
 		return conn, nil
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
+	case resp != nil && resp.StatusCode == http.StatusUnauthorized && c.token == "":
+		return nil, c.notLoggedIn()
 	case resp != nil && resp.StatusCode == http.StatusUnauthorized:
-		return nil, trefoil.Errorf(trefoil.CodeUnauthorized, "not logged in")
+		return nil, trefoil.Errorf(trefoil.CodeUnauthorized, "token is wrong or was revoked")
 	case resp != nil:
 		return nil, trefoil.Errorf(codeOf(resp.StatusCode), "the live connection is refused: %s", resp.Status)
 	default:

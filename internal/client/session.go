@@ -8,13 +8,15 @@ import (
 	"github.com/trefoil-iot/trefoil"
 )
 
+const loginPath = "/api/v1/login"
+
 // Login gives a token for the user.
 func (c *Client) Login(ctx context.Context, user, password string) (string, error) {
 	in := map[string]string{"username": user, "password": password}
 	var out struct {
 		Token string `json:"token"`
 	}
-	err := c.call(ctx, http.MethodPost, "/api/v1/login", nil, in, &out)
+	err := c.call(ctx, http.MethodPost, loginPath, nil, in, &out)
 	return out.Token, err
 }
 

@@ -28,11 +28,11 @@ func meter() *kind {
 			},
 		}, cadence),
 		places: []place{
-			{"Main meter", "roanoke", trefoil.Tags{"floor": "0", "panel": "main"}},
+			{"Main meter Roanoke", "roanoke", trefoil.Tags{"floor": "0", "panel": "main"}},
 			{"Paint shop meter", "roanoke", trefoil.Tags{"floor": "0", "panel": "paint"}},
-			{"Main meter", "lyon", trefoil.Tags{"floor": "0", "panel": "main"}},
+			{"Main meter Lyon", "lyon", trefoil.Tags{"floor": "0", "panel": "main"}},
 			{"Cold store meter", "lyon", trefoil.Tags{"floor": "0", "panel": "cold"}},
-			{"Main meter", "osaka", trefoil.Tags{"floor": "1", "panel": "main"}},
+			{"Main meter Osaka", "osaka", trefoil.Tags{"floor": "1", "panel": "main"}},
 		},
 	}
 }
