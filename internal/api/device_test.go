@@ -67,6 +67,14 @@ func TestBadDevicesGetAProblemThatSaysWhat(t *testing.T) {
 	b.as("Bearer "+b.admin, "POST /api/v1/devices", "id: a", "Content-Type", "application/yaml").problem(415, trefoil.CodeInvalid, "yaml")
 }
 
+func TestABodyWithTheDefaultTypeOfCurlIsJSON(t *testing.T) {
+	b := newBench(t)
+	const form = "application/x-www-form-urlencoded"
+	b.as("Bearer "+b.admin, "POST /api/v1/devices", `{"id":"a"}`, "Content-Type", form).want(201)
+	b.as("Bearer "+b.admin, "POST /api/v1/devices", `id=a`, "Content-Type", form).problem(400, trefoil.CodeInvalid, "body: invalid character")
+	b.as("Bearer "+b.admin, "PATCH /api/v1/devices/a", `{"name":"b"}`, "Content-Type", "application/merge-patch+json").want(200, `"name":"b"`)
+}
+
 func TestAListPagesAndFilters(t *testing.T) {
 	b := newBench(t)
 	for i := range 7 {

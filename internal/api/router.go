@@ -99,6 +99,9 @@ const maxBody = 256 << 10
 func (r *router) operation(t route) huma.Operation {
 	method, path, _ := strings.Cut(t.pattern, " ")
 	noun := strings.Split(strings.TrimPrefix(path, "/api/v1/"), "/")[0]
+	if noun == "login" || noun == "logout" || noun == "me" {
+		noun = "session"
+	}
 	return huma.Operation{
 		OperationID: t.id, Method: method, Path: path, Summary: t.summary,
 		Tags:          []string{noun},
