@@ -26,10 +26,18 @@ export function metricView(metric: string, info: MetricInfo | undefined, value: 
   };
 }
 
-/** Metrics in the order of showing: those of the profile in its order, then the others by name; numbers before states. */
+// Neither profiles nor the API say which metric of a device matters most, and
+// a row of the fleet has room for four: so what people put a sensor up for
+// comes first, and what it tells about itself and its place comes last.
+const PURPOSE = /temperature|humidity|pressure|flow|power$|co2|level|speed|weight|vibration/i;
+const ITSELF = /battery|rssi|snr|signal|uptime|latitude|longitude|^lat$|^lon$|^lng$|altitude|link|firmware|version|memory|heap/i;
+
+/** Metrics in the order of showing: numbers before states, purpose first, those of the profile before strangers, then by name. */
 export function sortMetrics<T extends { metric: string; kind: Kind }>(metrics: T[], profile: Profile | undefined): T[] {
-  const order = new Map(Object.keys(profile?.metrics ?? {}).map((name, i) => [name, i]));
-  const rank = (m: T) => (m.kind === "number" ? 0 : 10_000) + (order.get(m.metric) ?? 1000);
+  const rank = ({ metric, kind }: T) => {
+    const purpose = PURPOSE.test(metric) ? 0 : ITSELF.test(metric) ? 2 : 1;
+    return (kind === "number" ? 0 : 100) + purpose * 10 + (profile?.metrics?.[metric] ? 0 : 1);
+  };
   return metrics.sort((a, b) => rank(a) - rank(b) || (a.metric < b.metric ? -1 : 1));
 }
 

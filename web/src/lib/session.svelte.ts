@@ -38,7 +38,6 @@ class Session {
   async login(username: string, password: string): Promise<void> {
     await account.login(username, password);
     this.entered(await account.me());
-    router.go(safeNext(router.query.get("next")), true);
   }
 
   async logout(): Promise<void> {

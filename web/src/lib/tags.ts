@@ -30,6 +30,11 @@ export function tagText(tag: Tag): string {
   return tag.value === "" ? tag.key : `${tag.key}:${tag.value}`;
 }
 
+/** A tag where there is little room: the value alone where it speaks for itself. */
+export function tagShort(tag: Tag): string {
+  return tag.value.length > 2 ? tag.value : tagText(tag);
+}
+
 /** Whether tags have all of the wanted ones. */
 export function hasTags(tags: Record<string, string> | undefined, wanted: readonly string[]): boolean {
   return wanted.every((text) => {

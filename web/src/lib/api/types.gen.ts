@@ -437,7 +437,7 @@ export interface components {
         History: {
             /** @description Unix milliseconds; a fraction where microseconds matter */
             from: number;
-            /** @description In the order of the metrics in the request, or by name */
+            /** @description In the order of the metrics in the request, or by name; a metric that was never sent is not found */
             series: components["schemas"]["Series"][];
             /**
              * Format: double
@@ -616,6 +616,8 @@ export interface components {
             max?: (number | null)[];
             metric: string;
             min?: (number | null)[];
+            /** @description The limit ended the series before its end */
+            more?: boolean;
             sum?: (number | null)[];
             /** @description Times of the readings, or starts of the buckets, ascending */
             t: number[];
@@ -872,7 +874,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                id: string;
+            };
             cookie?: never;
         };
         requestBody: {
@@ -935,15 +939,15 @@ export interface operations {
     history: {
         parameters: {
             query?: {
-                /** @description With step: avg min max sum count first last, repeated or with commas; default avg,min,max,count */
+                /** @description With step: avg min max sum count first last, repeated or with commas; default avg,min,max,count. Null where it means nothing, such as the average of texts */
                 agg?: string[];
                 /** @description RFC 3339, Unix milliseconds, now, or relative such as -24h (units s m h d w); default -24h */
                 from?: string;
-                /** @description Largest number of readings per series */
+                /** @description Largest number of readings or buckets per series; more says that there are more */
                 limit?: number;
                 /** @description Repeated: several metrics; left out: all of them */
                 metric?: string[];
-                /** @description About so many readings per series (2 to 20000), which keep minima and maxima */
+                /** @description Without step: about so many readings per series (2 to 20000), which keep minima and maxima */
                 points?: number;
                 /** @description Length of the buckets: 10s, 5m, 1h, or milliseconds, at least 1s; left out: raw readings */
                 step?: string;
@@ -1316,7 +1320,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                name: string;
+            };
             cookie?: never;
         };
         requestBody: {
