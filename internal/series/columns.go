@@ -52,8 +52,19 @@ func (c *Columns) Append(t trefoil.Instant, v trefoil.Value) {
 	if v.Kind() != trefoil.Number || c.kinds != nil {
 		c.appendKind(v)
 	}
+	if len(c.times) == cap(c.times) {
+		c.times, c.nums = grow(c.times), grow(c.nums)
+	}
 	c.times = append(c.times, t)
 	c.nums = append(c.nums, v.Float())
+}
+
+// grow makes room for half as much again. The append of Go would double short
+// slices, and heads are many and short, so that too much of them would be empty.
+func grow[T any](s []T) []T {
+	out := make([]T, len(s), len(s)+len(s)/2+4)
+	copy(out, s)
+	return out
 }
 
 // appendKind adds what a plain number does not need.

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -61,7 +62,9 @@ func (s *Store) writeSome(w *writer, id int64, c *series.Columns) (n int, grown 
 	}
 	old, err := s.codec.Decode(o.data)
 	if err != nil {
-		return 0, 0, fmt.Errorf("chunk %d: %w", o.id, err)
+		s.logger.Error("a damaged chunk is set aside in the table damaged_chunk; restore a backup to get its readings back",
+			"chunk", o.id, "series", id, "from", chunkHour(o.id).Time(), "error", err)
+		return n, int64(n), errors.Join(w.setAside(o.id), s.putPieces(w, o.id, o.hours, &part))
 	}
 	if first := chunkID(id, t); t > o.last && old.Len() >= fullChunk && first > o.id {
 		return n, int64(n), s.putPieces(w, first, o.hours, &part)
@@ -94,6 +97,15 @@ func (w *writer) next(id, end int64) (int64, error) {
 		return end, nil
 	}
 	return next, nil
+}
+
+// setAside keeps a chunk that cannot be read where it is in nobody's way.
+func (w *writer) setAside(id int64) error {
+	err := w.exec(context.Background(), "insert or replace into damaged_chunk select * from chunk where id = $1", id)
+	if err != nil {
+		return fmt.Errorf("set a damaged chunk aside: %w", err)
+	}
+	return nil
 }
 
 // putPieces writes c as the chunk id, and what is too much for it as chunks

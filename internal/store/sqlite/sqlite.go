@@ -123,11 +123,10 @@ func (s *Store) open(ctx context.Context) error {
 	return s.load(ctx)
 }
 
-// dsn names the file with the settings that every connection needs. The first
-// pragma must be the page size: it counts only before the file has content.
+// dsn names the file with the settings that every connection needs.
 func dsn(path, more string) string {
 	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}
-	u.RawQuery = "_pragma=page_size(8192)&_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)" +
+	u.RawQuery = "_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)" +
 		"&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&" + more
 	return u.String()
 }

@@ -35,6 +35,16 @@ create table chunk (
   data    BLOB    not null
 );
 
+-- Chunks that could not be read when readings were to be merged into them.
+create table damaged_chunk (
+  id      integer primary key,
+  hours   integer not null,
+  first   integer not null,
+  last    integer not null,
+  summary BLOB    not null,
+  data    BLOB    not null
+);
+
 -- Series that were dropped and may still have chunks.
 create table dropped_series (
   id integer primary key

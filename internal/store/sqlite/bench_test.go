@@ -1,0 +1,138 @@
+package sqlite_test
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/trefoil-iot/trefoil"
+	"github.com/trefoil-iot/trefoil/internal/history"
+	"github.com/trefoil-iot/trefoil/internal/store"
+	"github.com/trefoil-iot/trefoil/internal/store/sqlite"
+)
+
+// sensors writes days of readings of sensors with 0.01 resolution, a reading
+// every ten seconds with some milliseconds of jitter, hour by hour with the
+// upkeep of a running server.
+type sensors struct {
+	s       *sqlite.Store
+	now     time.Time
+	rand    *rand.Rand
+	drift   []float64
+	written int
+}
+
+const benchStart = trefoil.Instant(1_767_225_600_000_000) // 2026-01-01 UTC
+
+func newSensors(b testing.TB, dir string, n int) *sensors {
+	f := &sensors{now: benchStart.Time(), rand: rand.New(rand.NewPCG(1, 2)), drift: make([]float64, n)}
+	f.s = open(b, dir, store.Options{Now: func() time.Time { return f.now }})
+	return f
+}
+
+func sensorID(i int) trefoil.DeviceID { return trefoil.DeviceID(fmt.Sprintf("dev-%05d", i)) }
+
+// hour writes one hour of every sensor.
+func (f *sensors) hour(b testing.TB) {
+	const perCommit = 20
+	for k := 0; k < 360; k += perCommit {
+		var list []*trefoil.Message
+		for i := range f.drift {
+			m := &trefoil.Message{Device: sensorID(i)}
+			for j := range perCommit {
+				m.Readings = append(m.Readings, f.reading(i, f.now.Add(time.Duration(k+j)*10*time.Second)))
+			}
+			list = append(list, m)
+		}
+		commit(b, f.s, list...)
+		f.written += perCommit * len(list)
+	}
+	f.now = f.now.Add(time.Hour)
+	f.maintain(b)
+}
+
+func (f *sensors) reading(i int, at time.Time) trefoil.Reading {
+	f.drift[i] += f.rand.NormFloat64() * 0.01
+	day := at.Sub(benchStart.Time()).Hours() / 24
+	v := 21 + 4*math.Sin(2*math.Pi*day) + f.drift[i] + 0.03*f.rand.NormFloat64()
+	at = at.Add(time.Duration(f.rand.IntN(40)) * time.Millisecond)
+	return trefoil.Reading{Metric: "temperature", Time: trefoil.InstantOf(at), Value: trefoil.NumberValue(math.Round(v*100) / 100)}
+}
+
+func (f *sensors) maintain(b testing.TB) {
+	for more := true; more; {
+		var err error
+		if more, err = f.s.Maintain(context.Background(), time.Second); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkDiskPerReading(b *testing.B) {
+	for b.Loop() {
+		f := newSensors(b, b.TempDir(), 20)
+		for range 30 * 24 {
+			f.hour(b)
+		}
+		if err := f.s.Close(); err != nil { // folds the write-ahead log into the file
+			b.Fatal(err)
+		}
+		stats, err := f.s.Stats(context.Background())
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(stats.Bytes)/float64(f.written), "bytes/reading")
+		b.ReportMetric(float64(f.written)/b.Elapsed().Seconds(), "readings/s")
+	}
+}
+
+func BenchmarkQueries(b *testing.B) {
+	f := newSensors(b, b.TempDir(), 100)
+	for range 26 {
+		f.hour(b)
+	}
+	f.drift = f.drift[:1]
+	for range 365 * 24 {
+		f.hour(b)
+	}
+	end := trefoil.InstantOf(f.now)
+	h := history.New(f.s)
+	run := func(name string, q history.Query, devices int, shape int) {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				for i := range devices {
+					q.Device = sensorID(i)
+					a, err := h.Query(context.Background(), q)
+					if err != nil {
+						b.Fatal(err)
+					}
+					if got := len(a.Series[0].T); got < shape {
+						b.Fatalf("got %d rows, want %d", got, shape)
+					}
+				}
+			}
+		})
+	}
+	const day = 24 * time.Hour
+	run("day raw", history.Query{From: end.Add(-day), To: end}, 1, 8600)
+	run("day in 5 minutes", history.Query{From: end.Add(-day), To: end, Step: 5 * time.Minute}, 1, 288)
+	run("day in hours", history.Query{From: end.Add(-day), To: end, Step: time.Hour}, 1, 24)
+	run("year in days", history.Query{From: end.Add(-365 * day), To: end, Step: day}, 1, 365)
+	run("year in 2000 points", history.Query{From: end.Add(-365 * day), To: end, Points: 2000}, 1, 1500)
+	run("100 devices, day in hours", history.Query{From: benchStart, To: benchStart.Add(day), Step: time.Hour}, 100, 24)
+}
+
+func BenchmarkLatestOf10000Devices(b *testing.B) {
+	s := open(b, b.TempDir(), store.Options{HeadBytes: 1 << 40})
+	commit(b, s, fleet(10_000, 10_000)...)
+	for b.Loop() {
+		for i := range 10_000 {
+			if list, err := s.Latest(context.Background(), sensorID(i)); err != nil || len(list) != 4 {
+				b.Fatalf("got %d readings, %v; want 4", len(list), err)
+			}
+		}
+	}
+}
