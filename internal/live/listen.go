@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"strings"
 
 	"github.com/coder/websocket"
 
@@ -91,7 +92,7 @@ func parseOrder(data []byte) (order, error) {
 	var wrong *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &wrong):
-		err = trefoil.Errorf(trefoil.CodeInvalid, "%q cannot be a %s", wrong.Field, wrong.Value)
+		err = trefoil.Errorf(trefoil.CodeInvalid, "%q cannot be a %s", strings.TrimPrefix(wrong.Field, "Request."), wrong.Value)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		err = trefoil.Errorf(trefoil.CodeInvalid, "the frame is not complete JSON")
 	default:

@@ -31,7 +31,6 @@ type watcher struct {
 	came    int                         // readings in frames of readings
 	skipped int
 	resets  int
-	resumed bool // the first frame after a reconnect is still to come
 	last    trefoil.Seq
 }
 
