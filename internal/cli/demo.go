@@ -12,6 +12,7 @@ import (
 	"github.com/trefoil-iot/trefoil/internal/client"
 	"github.com/trefoil-iot/trefoil/internal/config"
 	"github.com/trefoil-iot/trefoil/internal/simulate"
+	"github.com/trefoil-iot/trefoil/internal/store/sqlite"
 )
 
 type demoCmd struct {
@@ -109,7 +110,6 @@ func (c *demoCmd) live(ctx context.Context, t *terminal, s server, cfg config.Co
 		}
 	}
 	t.printf("The devices connect now. Stop with Ctrl-C.\n")
-	before := fleet.Stats()
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
@@ -118,7 +118,7 @@ func (c *demoCmd) live(ctx context.Context, t *terminal, s server, cfg config.Co
 	start := time.Now()
 	fleet.Run(ctx)
 	<-watched
-	t.printf("%s\n", statsLine(fleet.Stats(), before, time.Since(start)))
+	t.printf("%s\n", summary(fleet.Stats(), time.Since(start)))
 	return nil
 }
 
@@ -176,9 +176,6 @@ func (c *demoCmd) inputs(t *terminal, dir string) config.Inputs {
 // away, and only such a one or an unused one is filled.
 const marker = ".trefoil-demo"
 
-// databaseFile is what the directory of a server has.
-const databaseFile = "trefoil.db"
-
 func (c *demoCmd) directory(t *terminal) (string, error) {
 	dir := c.Data
 	if dir == "" {
@@ -188,14 +185,14 @@ func (c *demoCmd) directory(t *terminal) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	used, err := exists(filepath.Join(dir, databaseFile))
+	used, err := exists(filepath.Join(dir, sqlite.FileName))
 	switch {
 	case err != nil:
 		return "", err
 	case used && !ours:
 		return "", usageError(fmt.Sprintf("%s holds the data of a server, not of a demo: choose another directory with --data DIR", dir))
 	case c.Fresh && ours:
-		if err := os.RemoveAll(dir); err != nil {
+		if err := sqlite.Erase(dir); err != nil {
 			return "", fmt.Errorf("throw the earlier demo away: %w", err)
 		}
 	}

@@ -132,14 +132,35 @@ func (t *terminal) watch(ctx context.Context, f *simulate.Fleet) {
 	}
 }
 
+// statsLine says how the fleet is, with the rate since before.
 func statsLine(s, before simulate.Stats, d time.Duration) string {
-	line := fmt.Sprintf("%d of %d devices connected, %.0f messages/s, %d acknowledged as stored, p99 %.1f ms",
-		s.Connected, s.Devices, float64(s.Acked-before.Acked)/d.Seconds(), s.Acked,
-		float64(s.LatencyP99.Microseconds())/1000)
+	return fmt.Sprintf("%d of %d devices connected, %.0f messages/s, %d acknowledged as stored, p99 %s",
+		s.Connected, s.Devices, float64(s.Acked-before.Acked)/d.Seconds(), s.Acked, inMillis(s.LatencyP99)) + mishaps(s)
+}
+
+// summary says what the fleet did in all.
+func summary(s simulate.Stats, d time.Duration) string {
+	return fmt.Sprintf("%d devices in %s: %d messages with %d readings sent, %d acknowledged as stored; PUBACK p50 %s, p99 %s, max %s",
+		s.Devices, span(d), s.Sent, s.Readings, s.Acked,
+		inMillis(s.LatencyP50), inMillis(s.LatencyP99), inMillis(s.LatencyMax)) + mishaps(s)
+}
+
+func inMillis(d time.Duration) string {
+	return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000)
+}
+
+// mishaps names only what happened.
+func mishaps(s simulate.Stats) string {
+	line := ""
 	for _, c := range []struct {
 		n    int64
 		what string
-	}{{s.Losses, "lost connections"}, {s.Failed, "failed attempts"}, {s.Refused, "refused"}, {s.Forgotten, "forgotten"}} {
+	}{
+		{s.Losses, "lost connections"},
+		{s.Failed, "failed attempts"},
+		{s.Refused, "refused messages"},
+		{s.Forgotten, "forgotten records"},
+	} {
 		if c.n > 0 {
 			line += fmt.Sprintf(", %d %s", c.n, c.what)
 		}

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/trefoil-iot/trefoil/internal/config"
+	"github.com/trefoil-iot/trefoil/internal/store/sqlite"
 )
 
 // fakeServer is ready at once and runs until its context or its fault ends it.
@@ -127,7 +128,7 @@ func TestFreshThrowsAnEarlierDemoAwayAndNothingElse(t *testing.T) {
 	if !strings.HasSuffix(data, filepath.Join(".cache", "trefoil", "demo")) {
 		t.Fatalf("data of the demo: got %q, want a place in the cache directory", data)
 	}
-	file := filepath.Join(data, databaseFile)
+	file := filepath.Join(data, sqlite.FileName)
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,7 @@ import "github.com/trefoil-iot/trefoil/internal/config"
 // serverFlags are the settings that have a flag; all of them can stand in the
 // file and in the environment.
 type serverFlags struct {
-	ConfigFile string  `name:"config" placeholder:"FILE" help:"Configuration file. Default: trefoil.yaml, where it exists."`
+	ConfigFile string  `name:"config" placeholder:"FILE" help:"Configuration file; also $$TREFOIL_CONFIG. Default: trefoil.yaml, where it exists."`
 	Data       *string `placeholder:"DIR" help:"Directory of everything that the server keeps; also $$TREFOIL_DATA. Default: ./trefoil-data."`
 	Store      *string `placeholder:"URL" help:"Database: sqlite (the default, a file in DIR) or postgres://…; also $$TREFOIL_STORE."`
 	HTTP       *string `name:"http" placeholder:"ADDR" help:"Web UI, REST and live WebSocket; also $$TREFOIL_HTTP. Default: :8080."`

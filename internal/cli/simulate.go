@@ -109,7 +109,7 @@ func (c *simulateCmd) live(ctx context.Context, t *terminal, fleet *simulate.Fle
 	}()
 	fleet.Run(ctx)
 	<-watched
-	t.printf("%s\n", statsLine(fleet.Stats(), simulate.Stats{}, time.Since(start)))
+	t.printf("%s\n", summary(fleet.Stats(), time.Since(start)))
 }
 
 func (c *simulateCmd) login(ctx context.Context, t *terminal) (*client.Client, error) {
