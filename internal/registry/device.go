@@ -93,11 +93,13 @@ func (r *Registry) Find(id trefoil.DeviceID) (trefoil.Device, error) {
 	return trefoil.Device{}, noDevice(id)
 }
 
-// Has reports whether the device exists.
+// Has reports whether the device exists and is not being deleted: what comes
+// from it after the deletion was committed must not begin its series anew.
 func (r *Registry) Has(id trefoil.DeviceID) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.devices[id] != nil
+	e := r.devices[id]
+	return e != nil && !e.leaving
 }
 
 // Count gives the number of devices and how many of them are online.
@@ -150,6 +152,7 @@ func (r *Registry) Delete(ctx context.Context, id trefoil.DeviceID) error {
 	if err != nil {
 		return err
 	}
+	r.setLeaving(id, true)
 	err = r.do(ctx, "delete device", func(ctx context.Context, w store.Writer) error {
 		if err := deleteDevice(ctx, w, id); err != nil {
 			return err
@@ -160,6 +163,7 @@ func (r *Registry) Delete(ctx context.Context, id trefoil.DeviceID) error {
 		return nil
 	})
 	if err != nil {
+		r.setLeaving(id, false)
 		return err
 	}
 	r.applyDelete(id)
@@ -203,6 +207,14 @@ func (r *Registry) applyUpdate(d trefoil.Device) trefoil.Device {
 	e.device = d
 	e.index()
 	return d
+}
+
+func (r *Registry) setLeaving(id trefoil.DeviceID, leaving bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e := r.devices[id]; e != nil {
+		e.leaving = leaving
+	}
 }
 
 func (r *Registry) applyDelete(id trefoil.DeviceID) {

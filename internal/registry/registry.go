@@ -65,6 +65,8 @@ type entry struct {
 	device trefoil.Device
 	search string // lower case of what a search looks at
 	tokens []tokenRow
+
+	leaving bool // a deletion is on its way
 }
 
 // Open loads everything. Devices that were online when the process ended

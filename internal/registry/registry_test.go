@@ -238,6 +238,30 @@ func TestDeletingADeviceRemovesItsSeriesAndTokens(t *testing.T) {
 	}
 }
 
+func TestADeviceThatIsBeingDeletedTakesNoMoreReadings(t *testing.T) {
+	b := newBench(t)
+	b.create(NewDevice{ID: "a"})
+	seen := map[string]bool{}
+	b.writer = writerFunc(func(ctx context.Context, fn func(context.Context, store.Writer) error) error {
+		seen["during a deletion that fails"] = b.Has("a")
+		return trefoil.Errorf(trefoil.CodeUnavailable, "disk full")
+	})
+	if err := b.Delete(t.Context(), "a"); code(err) != trefoil.CodeUnavailable {
+		t.Fatalf("delete while the store fails: %v, want code unavailable", err)
+	}
+	seen["after it"] = b.Has("a")
+	want := map[string]bool{"during a deletion that fails": false, "after it": true}
+	if d := cmp.Diff(want, seen); d != "" {
+		t.Errorf("Has (-want +got):\n%s", d)
+	}
+}
+
+type writerFunc func(ctx context.Context, fn func(context.Context, store.Writer) error) error
+
+func (f writerFunc) Do(ctx context.Context, fn func(context.Context, store.Writer) error) error {
+	return f(ctx, fn)
+}
+
 func TestOnlyTheLatestTokenOfADeviceIsGood(t *testing.T) {
 	b := newBench(t)
 	_, old := b.create(NewDevice{ID: "a"})
