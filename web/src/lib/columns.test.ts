@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Columns, gapAfter } from "./columns";
+import { Columns, pauses } from "./columns";
 
 describe("the columns of a chart", () => {
   it("metrics read at different times share one time column", () => {
@@ -43,8 +43,24 @@ describe("the columns of a chart", () => {
     expect([c.t[0], c.values[0]![0], c.t.length]).toEqual([49, 49, 51]);
   });
 
-  it("a gap is a pause five times as long as usual", () => {
-    expect(gapAfter([0, 10, 20, 30, 100, 110], 1)).toBe(50);
-    expect(gapAfter([0, 1, 2], 5000)).toBe(5000);
+});
+
+describe("a gap", () => {
+  const gaps = (t: number[], column: (number | null)[], least = 1) => pauses(t, column, 0, t.length - 1, least);
+
+  it("is a pause five times as long as what is around it", () => {
+    expect(gaps([0, 10, 20, 100, 110], [1, 1, 1, 1, 1])).toEqual([[2, 3]]);
+  });
+
+  it("is not where a device begins to read more often", () => {
+    expect(gaps([0, 60, 120, 140, 143, 146], [1, 1, 1, 1, 1, 1])).toEqual([]);
+  });
+
+  it("is not where another metric was read", () => {
+    expect(gaps([0, 5, 10, 15, 20], [1, null, 1, null, 1])).toEqual([]);
+  });
+
+  it("is never shorter than the least", () => {
+    expect(gaps([0, 10, 20, 100, 110], [1, 1, 1, 1, 1], 80)).toEqual([]);
   });
 });

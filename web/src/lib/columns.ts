@@ -79,11 +79,20 @@ function spread(all: readonly number[], t: readonly number[], column: Column): C
   });
 }
 
-/** A pause between readings that is longer than this is drawn as a gap: five times the usual distance, at least least. */
-export function gapAfter(t: readonly number[], least: number): number {
-  const distances: number[] = [];
-  const stride = Math.max(1, Math.floor(t.length / 64));
-  for (let i = stride; i < t.length; i += stride) distances.push(t[i]! - t[i - 1]!);
-  distances.sort((a, b) => a - b);
-  return Math.max(least, 5 * (distances[Math.floor(distances.length / 2)] ?? 0));
+/**
+ * The pauses of a column between two indexes, as pairs of indexes: longer than
+ * least, and five times as long as the distances before and after them, so
+ * that a device that reads every minute has no gaps beside one that reads
+ * every second. A null is no pause: it only says that another metric was read
+ * at that moment.
+ */
+export function pauses(t: readonly number[], column: ArrayLike<number | null | undefined>, from: number, to: number, least: number): [number, number][] {
+  const read: number[] = [];
+  for (let i = from; i <= to; i++) if (column[i] != null) read.push(i);
+  const distance = (k: number) => (k < 1 || k >= read.length ? 0 : t[read[k]!]! - t[read[k - 1]!]!);
+  const found: [number, number][] = [];
+  for (let k = 1; k < read.length; k++) {
+    if (distance(k) > Math.max(least, 5 * Math.max(distance(k - 1), distance(k + 1)))) found.push([read[k - 1]!, read[k]!]);
+  }
+  return found;
 }

@@ -16,6 +16,7 @@ export type Connection = "off" | "connecting" | "open" | "waiting";
 const FLUSH_EVERY = 100; // ms: pages change at most ten times a second
 const FLUSH_HIDDEN = 500; // ms: nobody looks, only memory has to stay small
 const PING_EVERY = 10_000;
+const FIRST_PINGS = 5; // these follow each other by a second: the first ones meet a page that is being built
 const SILENCE = 25_000; // nothing heard for so long: the connection is dead
 
 const now = () => performance.timeOrigin + performance.now();
@@ -43,6 +44,7 @@ export class Live {
   private flushedAt = 0;
   private heardAt = 0;
   private pingedAt = 0;
+  private pings = 0;
 
   /** url is asked at every attempt; onRefused is called when a connection ended before it opened. */
   constructor(
@@ -116,6 +118,7 @@ export class Live {
     this.refusal = "";
     this.heardAt = now();
     this.meter.restart(this.heardAt);
+    this.pings = 0;
     for (const feed of this.feeds.values()) this.send(feed.subscribeMessage());
     this.ping();
     this.beat = setInterval(() => this.tick(), 1000);
@@ -140,12 +143,13 @@ export class Live {
   private tick(): void {
     const time = now();
     if (time - this.heardAt > SILENCE) return this.lost();
-    if (time - this.pingedAt > PING_EVERY) this.ping();
+    if (this.pings < FIRST_PINGS || time - this.pingedAt > PING_EVERY) this.ping();
     this.p50 = this.meter.percentile(0.5);
     this.p99 = this.meter.percentile(0.99);
   }
 
   private ping(): void {
+    this.pings++;
     this.pingedAt = now();
     this.send({ op: "ping" });
   }

@@ -29,19 +29,20 @@ export function metricView(metric: string, info: MetricInfo | undefined, value: 
 // Neither profiles nor the API say which metric of a device matters most, and
 // a row of the fleet has room for four: so what people put a sensor up for
 // comes first, and what it tells about itself and its place comes last.
-const PURPOSE = /temperature|humidity|pressure|flow|power$|co2|level|speed|weight|vibration/i;
+const PURPOSE = [/temperature/i, /humidity/i, /flow/i, /pressure/i, /power$/i, /co2|level|speed|weight/i];
 const ITSELF = /battery|rssi|snr|signal|uptime|latitude|longitude|^lat$|^lon$|^lng$|altitude|link|firmware|version|memory|heap/i;
 
 /** Metrics in the order of showing: numbers before states, purpose first, those of the profile before strangers, then by name. */
 export function sortMetrics<T extends { metric: string; kind: Kind }>(metrics: T[], profile: Profile | undefined): T[] {
   const rank = ({ metric, kind }: T) => {
-    const purpose = PURPOSE.test(metric) ? 0 : ITSELF.test(metric) ? 2 : 1;
-    return (kind === "number" ? 0 : 100) + purpose * 10 + (profile?.metrics?.[metric] ? 0 : 1);
+    const purpose = PURPOSE.findIndex((p) => p.test(metric));
+    const place = purpose >= 0 ? purpose : PURPOSE.length + (ITSELF.test(metric) ? 1 : 0);
+    return (kind === "number" ? 0 : 100) + place * 2 + (profile?.metrics?.[metric] ? 0 : 1);
   };
   return metrics.sort((a, b) => rank(a) - rank(b) || (a.metric < b.metric ? -1 : 1));
 }
 
-/** Metrics that share a chart: those with the same unit; one without a unit has a chart of its own. */
+/** Metrics that share a chart: those with the same unit. One without a unit has a chart of its own, and so has a coordinate: a latitude says nothing beside a longitude. */
 export interface Group {
   key: string;
   unit: string;
@@ -54,7 +55,7 @@ export function groupByUnit(metrics: readonly MetricView[]): Group[] {
   const groups: Group[] = [];
   for (const m of metrics) {
     if (m.kind !== "number") continue;
-    const open = m.unit ? groups.find((g) => g.unit === m.unit && g.metrics.length < MAX_LINES) : undefined;
+    const open = m.unit && m.unit !== "°" ? groups.find((g) => g.unit === m.unit && g.metrics.length < MAX_LINES) : undefined;
     if (open) open.metrics.push(m);
     else groups.push({ key: m.metric, unit: m.unit, metrics: [m] });
   }

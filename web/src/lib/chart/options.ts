@@ -1,6 +1,7 @@
 // How a line chart of Trefoil is set up in uPlot.
 
 import uPlot from "uplot";
+import { pauses } from "../columns";
 import { timeLabels, valueLabels, valueRange } from "./axis";
 
 export interface Line {
@@ -19,6 +20,7 @@ export interface ChartSetup {
   width: number;
   height: number;
   window(): [number, number];
+  /** The shortest pause that is drawn as a gap, ms. */
   gap(): number;
   onselect(from: number, to: number): void;
   onreset(): void;
@@ -97,20 +99,10 @@ function bandOf(line: number): uPlot.Band {
   return { series: [min + 1, min], fill: () => `color-mix(in srgb, ${colourOf(line)} 20%, transparent)` };
 }
 
-// Pauses in time are gaps; a null alone is not: it only says that another
-// metric of this chart was read at that moment.
-function gapsOf(u: uPlot, column: number, from: number, to: number, longest: number): [number, number][] {
-  const [times, values] = [u.data[0], u.data[column]!];
-  const gaps: [number, number][] = [];
-  let before = -1;
-  for (let i = from; i <= to; i++) {
-    if (values[i] == null) continue;
-    if (before >= 0 && times[i]! - times[before]! > longest) {
-      gaps.push([u.valToPos(times[before]!, "x", true), u.valToPos(times[i]!, "x", true)]);
-    }
-    before = i;
-  }
-  return gaps;
+function gapsOf(u: uPlot, column: number, from: number, to: number, least: number): [number, number][] {
+  const times = u.data[0];
+  const at = (index: number) => u.valToPos(times[index]!, "x", true);
+  return pauses(times as number[], u.data[column]!, from, to, least).map(([a, b]) => [at(a), at(b)]);
 }
 
 function cursorOf(setup: ChartSetup): uPlot.Cursor {

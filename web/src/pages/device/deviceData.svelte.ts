@@ -154,7 +154,7 @@ export class DeviceData {
   }
 
   now(): number {
-    return Date.now() + this.skew;
+    return Math.round(Date.now() + this.skew); // whole, or the axis places its labels a millisecond early
   }
 
   private viewOf(m: DeviceMetric): MetricView {
