@@ -82,8 +82,7 @@ func (t *task) step(ctx context.Context, v *Viewer) (finished bool, advanced <-c
 	part := t.fetch(h)
 	if part.lost {
 		h.log.Debug("the ring was too short for a live subscription; it begins anew", "user", v.who.User, "subscription", t.sub.id)
-		t.again(h)
-		return false, nil, nil
+		return t.again(h), nil, nil
 	}
 	for _, r := range part.rows {
 		t.apply(h, r)
@@ -122,25 +121,44 @@ func (t *task) begin(h *Hub) {
 	}
 }
 
-// again makes the task a snapshot that says reset: the ring no longer has
-// what it needs.
-func (t *task) again(h *Hub) {
-	if t.kind == fetchAdded {
-		t.todo, t.begun = []trefoil.DeviceID{t.device}, false
-		h.mu.Lock()
-		t.cursor = h.ring.end()
-		h.mu.Unlock()
-		return
-	}
-	fresh := task{sub: t.sub, kind: snapshot, reset: t.reset || t.kind == catchUp, late: t.late}
+// again makes the task a snapshot that says reset, because the ring no longer
+// has what it needs. finished says that the task is not needed any more.
+func (t *task) again(h *Hub) (finished bool) {
 	h.mu.Lock()
+	defer h.mu.Unlock()
+	fresh := task{sub: t.sub, kind: snapshot, reset: t.reset || t.kind != snapshot, late: t.late}
+	if t.kind == fetchAdded {
+		if t.dropped || !h.interrupt(t.sub) { // the task that is on its way fetches the device too
+			return true
+		}
+		fresh.late = true
+	}
 	h.dropAdded(t.sub, "")
 	t.sub.arrived = nil
 	for id := range t.sub.members {
 		fresh.todo = append(fresh.todo, id)
 	}
-	h.mu.Unlock()
 	*t = fresh
+	return false
+}
+
+// interrupt stops the stream of a subscription, so that it can begin anew. If
+// it does not run, the catching up that waits is told to begin anew, and the
+// answer is false. Lock of the hub held.
+func (h *Hub) interrupt(s *subscription) bool {
+	v := s.viewer
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if s.live {
+		s.lag()
+		return true
+	}
+	for _, t := range v.tasks {
+		if t.sub == s && t.kind == catchUp {
+			t.void = true
+		}
+	}
+	return false
 }
 
 // read loads some devices from the store.
