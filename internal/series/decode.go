@@ -180,7 +180,7 @@ func (d *decoder) texts(n int) []string {
 
 // ints reads n numbers that appendInts wrote; none after a fault.
 func (d *decoder) ints(n int) []int64 {
-	order, base := int(d.byte()), d.varint()
+	slope, order, base := d.varint(), int(d.byte()), d.varint()
 	if order > 2 || order > n {
 		d.bad = true
 		return nil
@@ -209,6 +209,9 @@ func (d *decoder) ints(n int) []int64 {
 	}
 	for o := order; o > 0; o-- {
 		accumulate(out[o-1:])
+	}
+	for i := range out {
+		out[i] += slope * int64(i)
 	}
 	return out
 }

@@ -79,18 +79,25 @@ func scale(out []int64, nums []float64, power float64) bool {
 	return true
 }
 
-// appendInts writes whole numbers by their differences of order 0, 1 or 2,
-// whichever come out smallest, less a common base:
+// appendInts writes whole numbers as what is left of them after a straight
+// line, or the differences of that, or the differences of those, whichever
+// come out smallest:
 //
-//	order, base, the first numbers of each order, then the rest zigzag in
+//	slope of the line, order of the differences, their base,
+//	the first number of each order, then the rest less the base, zigzag, in
 //	planes: the lowest byte of each, then the next byte of each, and so on
 //
-// Order 2 is the known delta of deltas; order 1 with the cadence as its base
-// is better for times that jitter, and order 0 for values that are only noise.
+// Times that jitter around a cadence are best as order 0, times that drift or
+// have gaps as order 1 or 2 (the known delta of deltas), values as 0 or 1.
+// Numbers may wrap around on the way; they wrap back when they are read.
 func (w *work) appendInts(b []byte, ints []int64) []byte {
 	order, cost := 0, math.MaxInt
 	var base int64
+	slope := meanStep(ints)
 	r := append(w.residuals[:0], ints...)
+	for i := range r {
+		r[i] -= slope * int64(i)
+	}
 	for o := 0; o <= 2 && o <= len(ints); o++ {
 		if o > 0 {
 			difference(r[o-1:])
@@ -102,12 +109,27 @@ func (w *work) appendInts(b []byte, ints []int64) []byte {
 		}
 	}
 	w.residuals = r
+	b = binary.AppendVarint(b, slope)
 	b = append(b, byte(order))
 	b = binary.AppendVarint(b, base)
 	for _, v := range w.best[:order] {
 		b = binary.AppendVarint(b, v)
 	}
 	return appendPlanes(b, w.best[order:], base)
+}
+
+// meanStep gives the mean difference of neighbours. A gap spoils it, and then
+// the differences, which do not depend on it, come out smaller.
+func meanStep(ints []int64) int64 {
+	n := int64(len(ints) - 1)
+	if n < 1 {
+		return 0
+	}
+	rise := ints[n] - ints[0]
+	if rise < 0 {
+		return (rise - n/2) / n
+	}
+	return (rise + n/2) / n
 }
 
 // difference replaces each number but the first by its distance to the one

@@ -16,6 +16,10 @@ import (
 // of twice that size is split.
 const fullChunk = 4096
 
+// fullDay is the same for chunks of a day, which are seldom written again: a
+// day of a reading every ten seconds is one chunk.
+const fullDay = 2 * fullChunk
+
 // owner is the chunk that is responsible for a time.
 type owner struct {
 	id, hours int64
@@ -62,9 +66,7 @@ func (s *Store) writeSome(w *writer, id int64, c *series.Columns) (n int, grown 
 	}
 	old, err := s.codec.Decode(o.data)
 	if err != nil {
-		s.logger.Error("a damaged chunk is set aside in the table damaged_chunk; restore a backup to get its readings back",
-			"chunk", o.id, "series", id, "from", chunkHour(o.id).Time(), "error", err)
-		return n, int64(n), errors.Join(w.setAside(o.id), s.putPieces(w, o.id, o.hours, &part))
+		return n, int64(n), errors.Join(s.setAside(w, o.id, err), s.putPieces(w, o.id, o.hours, &part))
 	}
 	if first := chunkID(id, t); t > o.last && old.Len() >= fullChunk && first > o.id {
 		return n, int64(n), s.putPieces(w, first, o.hours, &part)
@@ -100,7 +102,9 @@ func (w *writer) next(id, end int64) (int64, error) {
 }
 
 // setAside keeps a chunk that cannot be read where it is in nobody's way.
-func (w *writer) setAside(id int64) error {
+func (s *Store) setAside(w *writer, id int64, cause error) error {
+	s.logger.Error("a damaged chunk is set aside in the table damaged_chunk; restore a backup to get its readings back",
+		"series", id>>(hourBits+partBits), "from", chunkHour(id).Time(), "chunk", id, "error", cause)
 	err := w.exec(context.Background(), "insert or replace into damaged_chunk select * from chunk where id = $1", id)
 	if err != nil {
 		return fmt.Errorf("set a damaged chunk aside: %w", err)
@@ -112,10 +116,14 @@ func (w *writer) setAside(id int64) error {
 // that follow it. Where one ends must be seen in their ids.
 func (s *Store) putPieces(w *writer, id, hours int64, c *series.Columns) error {
 	number := id >> (hourBits + partBits)
+	full := fullChunk
+	if hours > 1 {
+		full = fullDay
+	}
 	for start := 0; start < c.Len(); {
 		end := c.Len()
-		if end-start > 2*fullChunk {
-			end = start + fullChunk
+		if end-start > 2*full {
+			end = start + full
 			for end < c.Len() && chunkID(number, c.Time(end)) == chunkID(number, c.Time(end-1)) {
 				end++
 			}

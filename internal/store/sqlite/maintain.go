@@ -40,16 +40,19 @@ type upkeep struct {
 	low     int64           // last commit that is not in the log any more
 	sweep   []int64         // dropped series that may have chunks
 
+	compaction    compaction
 	data, summary []byte // memory for encoding
 }
 
-// Maintain moves readings to chunks, cuts the log, and removes the chunks of
-// dropped series.
+// Maintain moves readings to chunks, cuts the log, removes the chunks of
+// dropped series, and joins chunks of hours into chunks of days. The work that
+// frees memory comes first.
 func (s *Store) Maintain(ctx context.Context, budget time.Duration) (more bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}
 	s.startRound()
+	s.startCompaction()
 	if s.overBound() {
 		budget = max(budget, hurry)
 	}
@@ -62,11 +65,13 @@ func (s *Store) Maintain(ctx context.Context, budget time.Duration) (more bool, 
 		err = s.cutLog(ctx, deadline)
 	case len(u.sweep) > 0:
 		err = s.sweepChunks(ctx)
+	case u.compaction.running:
+		err = s.compactSome(ctx, deadline)
 	}
 	if err != nil {
 		return false, fmt.Errorf("upkeep: %w", err)
 	}
-	return u.running || len(u.sweep) > 0, nil
+	return u.running || len(u.sweep) > 0 || u.compaction.running, nil
 }
 
 func (s *Store) overBound() bool { return s.headBytes.Load() >= s.options.HeadBytes }

@@ -22,6 +22,9 @@ type writer struct {
 	ownerChunk   *sql.Stmt
 	nextChunk    *sql.Stmt
 	putChunk     *sql.Stmt
+	hourlyChunk  *sql.Stmt
+	dayChunks    *sql.Stmt
+	deleteChunks *sql.Stmt
 }
 
 func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
@@ -41,6 +44,9 @@ func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 		{&w.ownerChunk, "select id, hours, last, data from chunk where id between $1 and $2 order by id desc limit 1"},
 		{&w.nextChunk, "select coalesce(min(id), 0) from chunk where id > $1 and id < $2"},
 		{&w.putChunk, "insert or replace into chunk (id, hours, first, last, summary, data) values ($1, $2, $3, $4, $5, $6)"},
+		{&w.hourlyChunk, "select id from chunk indexed by chunk_hourly where hours = 1 and id >= $1 order by id limit 1"},
+		{&w.dayChunks, "select id, data from chunk where id >= $1 and id < $2 order by id"},
+		{&w.deleteChunks, "delete from chunk where id >= $1 and id < $2"},
 	} {
 		stmt, err := conn.PrepareContext(ctx, p.text)
 		if err != nil {

@@ -42,6 +42,7 @@ func Run(t *testing.T, newDatabase func(t *testing.T) Database) {
 		t.Run(mode.name, func(t *testing.T) {
 			for _, test := range tests() {
 				t.Run(test.rule, func(t *testing.T) {
+					t.Parallel()
 					h := &harness{t: t, db: newDatabase(t), upkeep: mode.upkeep, options: mode.options}
 					h.open()
 					test.run(h)

@@ -35,6 +35,8 @@ create table chunk (
   data    BLOB    not null
 );
 
+create index chunk_hourly on chunk (hours) where hours = 1;
+
 -- Chunks that could not be read when readings were to be merged into them.
 create table damaged_chunk (
   id      integer primary key,
