@@ -94,13 +94,11 @@ func (s *server) whoIs(r *http.Request) caller {
 		return s.user(r.Context(), c.Value, true)
 	}
 	// Browsers cannot set headers of a WebSocket.
-	if token := r.URL.Query().Get("token"); token != "" && r.URL.Path == livePath {
+	if token := r.URL.Query().Get("token"); token != "" && (r.URL.Path == livePath || r.URL.Path == eventsPath) {
 		return s.bearer(r.Context(), token)
 	}
 	return caller{}
 }
-
-const livePath = "/api/v1/live"
 
 func (s *server) bearer(ctx context.Context, token string) caller {
 	if strings.HasPrefix(token, auth.TokenPrefix) {

@@ -31,7 +31,14 @@ func TestLoginGivesATokenAndACookieThatWork(t *testing.T) {
 	pair, _, _ := strings.Cut(cookie, ";")
 	b.as("", "GET /api/v1/me", "", "Cookie", pair).want(200, `{"name":"admin","role":"administrator"}`)
 	b.as("Bearer "+session.Token, "GET /api/v1/me", "").want(200)
+	for _, path := range []string{livePath, eventsPath} {
+		b.as("", "GET "+path, "", "Cookie", pair).want(200)
+	}
+	b.as("Bearer "+b.admin, "GET "+livePath, "").want(200)
 	out := b.as("", "POST /api/v1/logout", "", "Cookie", pair).want(204)
+	if n := len(b.live.viewers); n != 1 {
+		t.Errorf("%d viewers after the logout, want only the one of the other session", n)
+	}
 	if got := out.header.Get("Set-Cookie"); !strings.Contains(got, "Max-Age=0") {
 		t.Errorf("cookie after logout: got %q, want one that ends", got)
 	}

@@ -28,7 +28,7 @@ type Deps struct {
 	Ledger    Ledger
 	System    System
 
-	Live    http.Handler // WebSocket /api/v1/live, for users only
+	Live    Live         // /api/v1/live and /api/v1/live/events, for users only
 	MQTT    http.Handler // WebSocket /mqtt, which authenticates by itself
 	Metrics http.Handler // /metrics
 	UI      fs.FS        // built web UI with index.html at its root; may be nil
@@ -111,7 +111,8 @@ func (s *server) handlers(r *router) {
 	r.mux.HandleFunc("GET /healthz", s.healthz)
 	r.mux.HandleFunc("GET /readyz", s.readyz)
 	if s.Live != nil {
-		r.mux.Handle("GET /api/v1/live", s.guarded(viewer, s.Live))
+		r.mux.Handle("GET "+livePath, s.guarded(viewer, s.Live.WebSocket(gate{s})))
+		r.mux.Handle("GET "+eventsPath, s.guarded(viewer, s.Live.Events(gate{s})))
 	}
 	if s.MQTT != nil {
 		r.mux.Handle("GET /mqtt", s.MQTT)

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"github.com/trefoil-iot/trefoil/internal/auth"
 	"github.com/trefoil-iot/trefoil/internal/history"
 	"github.com/trefoil-iot/trefoil/internal/ingest"
+	"github.com/trefoil-iot/trefoil/internal/live"
 	"github.com/trefoil-iot/trefoil/internal/payload"
 	"github.com/trefoil-iot/trefoil/internal/registry"
 	"github.com/trefoil-iot/trefoil/internal/store"
@@ -39,6 +41,7 @@ type bench struct {
 	ledger   *ingest.Ledger
 	loop     *ingest.Loop
 	system   *fakeSystem
+	live     fakeLive
 	admin    string // session token
 	log      *lockedBuffer
 }
@@ -69,7 +72,7 @@ func newBench(t *testing.T, change ...func(*Deps)) *bench {
 	d := Deps{
 		Devices: b.registry, Profiles: b.registry, Accounts: b.accounts, Keys: b.registry,
 		Telemetry: b.loop, Payload: payload.NewDecoder(payload.Limits{}), Latest: st, Ledger: b.ledger,
-		History: history.New(st), System: b.system, Live: says("live"), MQTT: says("mqtt"), Metrics: says("metrics"), UI: pagesForTests(),
+		History: history.New(st), System: b.system, Live: &b.live, MQTT: says("mqtt"), Metrics: says("metrics"), UI: pagesForTests(),
 		Log: log, Now: now, MaxTelemetryBody: 1000,
 	}
 	for _, c := range change {
@@ -98,6 +101,38 @@ func pagesForTests() fstest.MapFS {
 		"assets/app-1234.js": {Data: []byte("export {}")},
 		"favicon.svg":        {Data: []byte("<svg/>")},
 	}
+}
+
+// fakeLive is a hub that lets everybody in whom the gate lets in, and notes
+// whom it was told to end.
+type fakeLive struct {
+	mu      sync.Mutex
+	viewers []live.Identity
+}
+
+func (f *fakeLive) serve(g live.Gate) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		who, err := g.Admit(r)
+		if err != nil {
+			g.Refuse(w, r, err)
+			return
+		}
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.viewers = append(f.viewers, who)
+		io.WriteString(w, "live")
+	})
+}
+
+func (f *fakeLive) WebSocket(g live.Gate) http.Handler { return f.serve(g) }
+func (f *fakeLive) Events(g live.Gate) http.Handler    { return f.serve(g) }
+
+func (f *fakeLive) Kick(match func(live.Identity) bool) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	before := len(f.viewers)
+	f.viewers = slices.DeleteFunc(f.viewers, match)
+	return before - len(f.viewers)
 }
 
 func says(text string) http.Handler {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/trefoil-iot/trefoil"
 	"github.com/trefoil-iot/trefoil/internal/auth"
+	"github.com/trefoil-iot/trefoil/internal/live"
 )
 
 type userDoc struct {
@@ -94,6 +95,10 @@ func (s *server) logout(ctx context.Context, _ *struct{}) (*logoutOutput, error)
 	if c.token != "" {
 		if err := s.Accounts.Logout(ctx, c.token); err != nil {
 			return nil, err
+		}
+		if s.Live != nil {
+			credential := credentialOf(c.token)
+			s.Live.Kick(func(who live.Identity) bool { return who.Credential == credential })
 		}
 	}
 	gone := cookieOf("", c.secure)

@@ -6,7 +6,6 @@ import (
 	"log"
 	"log/slog"
 	"net"
-	"net/http"
 
 	"github.com/trefoil-iot/trefoil"
 	"github.com/trefoil-iot/trefoil/internal/api"
@@ -147,28 +146,4 @@ func (a *App) gauges() {
 // nothing that an operator acts upon.
 func quietLog(l *slog.Logger) *log.Logger {
 	return slog.NewLogLogger(l.Handler(), slog.LevelDebug)
-}
-
-// gate lets those watch whom the API has let through.
-type gate struct{}
-
-func (gate) Admit(r *http.Request) (live.Identity, error) {
-	p := auth.PrincipalOf(r.Context())
-	if p.Kind != auth.User {
-		return live.Identity{}, trefoil.Errorf(trefoil.CodeUnauthorized, "log in to watch")
-	}
-	// Without a header and a token in the URL it was the browser's cookie.
-	cookie := r.Header.Get("Authorization") == "" && r.URL.Query().Get("token") == ""
-	return live.Identity{User: p.Name, Cookie: cookie}, nil
-}
-
-func (gate) Refuse(w http.ResponseWriter, _ *http.Request, err error) {
-	status := http.StatusServiceUnavailable
-	switch trefoil.CodeOf(err) {
-	case trefoil.CodeUnauthorized:
-		status = http.StatusUnauthorized
-	case trefoil.CodeForbidden:
-		status = http.StatusForbidden
-	}
-	http.Error(w, err.Error(), status)
 }

@@ -137,7 +137,7 @@ func (a *App) openHTTP(context.Context) error {
 		Devices: a.registry, Profiles: a.registry, Accounts: a.accounts, Keys: a.registry,
 		Telemetry: a.loop, Payload: payload.NewDecoder(payload.Limits{}),
 		History: history.New(a.store), Latest: a.store, Ledger: a.ledger, System: system{a},
-		Live: a.hub.WebSocket(gate{}), MQTT: a.broker.WebSocket(), Metrics: a.metrics.Handler(), UI: web.Files(),
+		Live: a.hub, MQTT: a.broker.WebSocket(), Metrics: a.metrics.Handler(), UI: web.Files(),
 		Log: a.log, Now: a.now, MaxTelemetryBody: int64(a.config.Limits.Payload),
 	})
 	if err != nil {
