@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/trefoil-iot/trefoil"
-	"github.com/trefoil-iot/trefoil/internal/history"
 	"github.com/trefoil-iot/trefoil/internal/store"
 	"github.com/trefoil-iot/trefoil/internal/store/sqlite"
 )
@@ -87,42 +86,6 @@ func BenchmarkDiskPerReading(b *testing.B) {
 		b.ReportMetric(float64(stats.Bytes)/float64(f.written), "bytes/reading")
 		b.ReportMetric(float64(f.written)/b.Elapsed().Seconds(), "readings/s")
 	}
-}
-
-func BenchmarkQueries(b *testing.B) {
-	f := newSensors(b, b.TempDir(), 100)
-	for range 26 {
-		f.hour(b)
-	}
-	f.drift = f.drift[:1]
-	for range 365 * 24 {
-		f.hour(b)
-	}
-	end := trefoil.InstantOf(f.now)
-	h := history.New(f.s)
-	run := func(name string, q history.Query, devices int, shape int) {
-		b.Run(name, func(b *testing.B) {
-			for b.Loop() {
-				for i := range devices {
-					q.Device = sensorID(i)
-					a, err := h.Query(context.Background(), q)
-					if err != nil {
-						b.Fatal(err)
-					}
-					if got := len(a.Series[0].T); got < shape {
-						b.Fatalf("got %d rows, want %d", got, shape)
-					}
-				}
-			}
-		})
-	}
-	const day = 24 * time.Hour
-	run("day raw", history.Query{From: end.Add(-day), To: end}, 1, 8600)
-	run("day in 5 minutes", history.Query{From: end.Add(-day), To: end, Step: 5 * time.Minute}, 1, 288)
-	run("day in hours", history.Query{From: end.Add(-day), To: end, Step: time.Hour}, 1, 24)
-	run("year in days", history.Query{From: end.Add(-365 * day), To: end, Step: day}, 1, 365)
-	run("year in 2000 points", history.Query{From: end.Add(-365 * day), To: end, Points: 2000}, 1, 1500)
-	run("100 devices, day in hours", history.Query{From: benchStart, To: benchStart.Add(day), Step: time.Hour}, 100, 24)
 }
 
 func BenchmarkLatestOf10000Devices(b *testing.B) {

@@ -29,7 +29,8 @@ type tx struct {
 	list   []*trefoil.Message
 	refs   []*serie // one for each reading of list
 	change change
-	fault  error // after which the transaction can only be rolled back
+	rows   uint64 // of the log that are written already, see maxRow
+	fault  error  // after which the transaction can only be rolled back
 	ended  bool
 }
 
@@ -77,6 +78,24 @@ func (t *tx) Append(m *trefoil.Message) error {
 	}
 	t.refs = t.refs[:len(t.refs)+len(refs)]
 	t.list = append(t.list, m)
+	if len(t.batch.buf) >= maxRow {
+		return t.writeRow()
+	}
+	return nil
+}
+
+// maxRow is the size from which on what a transaction appended gets a row of
+// the log. A commit mostly is one row; SQLite refuses rows of a gigabyte.
+const maxRow = 8 << 20
+
+// writeRow writes what was appended since the last row.
+func (t *tx) writeRow() error {
+	seq := t.s.seq.Load() + t.rows + 1
+	if _, err := t.w.insertLog.Exec(int64(seq), t.batch.seal()); err != nil {
+		return t.fail(fmt.Errorf("write the log: %w", err))
+	}
+	t.rows++
+	t.batch.reset()
 	return nil
 }
 
@@ -115,24 +134,26 @@ func (t *tx) Commit(ctx context.Context) (trefoil.Seq, error) {
 	if t.ended {
 		return 0, errEnded
 	}
-	seq := t.s.seq.Load() + 1
-	if err := t.write(ctx, seq); err != nil {
+	if err := t.write(ctx); err != nil {
 		return 0, errors.Join(fmt.Errorf("commit: %w", err), t.Rollback())
 	}
+	seq := t.s.seq.Load() + t.rows
 	t.s.publish(t, seq)
 	t.end()
 	return trefoil.Seq(seq), nil
 }
 
-func (t *tx) write(ctx context.Context, seq uint64) error {
+func (t *tx) write(ctx context.Context) error {
 	if t.fault != nil {
 		return t.fault
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if _, err := t.w.insertLog.Exec(int64(seq), t.batch.seal()); err != nil {
-		return fmt.Errorf("write the log: %w", err)
+	if t.rows == 0 || !t.batch.empty() {
+		if err := t.writeRow(); err != nil {
+			return err
+		}
 	}
 	return t.w.exec(ctx, "commit")
 }
@@ -189,6 +210,9 @@ func (t *tx) end() {
 	t.ended = true
 	clear(t.list)
 	clear(t.refs)
+	if cap(t.batch.buf) > maxRow {
+		t.batch.buf = nil
+	}
 	t.s.buffer = txBuffer{batch: t.batch, messages: t.list[:0], refs: t.refs[:0]}
 }
 
