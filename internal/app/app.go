@@ -22,6 +22,7 @@ import (
 	"github.com/trefoil-iot/trefoil/internal/registry"
 	"github.com/trefoil-iot/trefoil/internal/store"
 	"github.com/trefoil-iot/trefoil/internal/telemetry"
+	"github.com/trefoil-iot/trefoil/internal/tlsfile"
 )
 
 // Build says what program this is.
@@ -36,8 +37,13 @@ type App struct {
 	started time.Time
 	life    *life
 
-	httpListener net.Listener
-	mqttListener net.Listener
+	arrivals *arrivals // for messages; everything else uses now
+
+	httpListener  net.Listener
+	mqttListener  net.Listener
+	mqttsListener net.Listener    // nil without TLS
+	httpTLS       *tlsfile.Source // nil without TLS
+	mqttTLS       *tlsfile.Source // nil without TLS
 
 	store    store.Store
 	metrics  *telemetry.Metrics
@@ -60,9 +66,9 @@ type App struct {
 // [PortTaken].
 func New(ctx context.Context, c config.Config, build Build, log *slog.Logger) (*App, error) {
 	a := &App{config: c, build: build, log: log, now: time.Now, life: newLife(), ready: make(chan struct{})}
-	a.started = a.now()
+	a.started, a.arrivals = a.now(), &arrivals{clock: a.now}
 	for _, step := range []func(context.Context) error{
-		a.listen, a.openStore, a.openLoop, a.openAccounts, a.openLive, a.openBroker, a.openHTTP,
+		a.openTLS, a.listen, a.listenTLS, a.openStore, a.openLoop, a.openAccounts, a.openLive, a.openBroker, a.openHTTP,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, a.life.stop(ctx))
@@ -76,10 +82,10 @@ func New(ctx context.Context, c config.Config, build Build, log *slog.Logger) (*
 // called once.
 func (a *App) Run(ctx context.Context) error {
 	a.serve()
+	a.serving.Store(true) // before it is told to anybody
 	if err := a.announce(); err != nil {
 		return errors.Join(err, a.stop())
 	}
-	a.serving.Store(true)
 	close(a.ready)
 	a.log.Info("ready", "http", a.HTTPURL(), "mqtt", a.MQTTAddr(), "data", a.config.Data, "took", a.now().Sub(a.started).Round(time.Millisecond))
 	var cause error
@@ -107,22 +113,40 @@ func (a *App) stop() error {
 // serve begins to take connections.
 func (a *App) serve() {
 	a.life.group.Go(func() {
-		if err := a.http.Serve(a.httpListener); !errors.Is(err, http.ErrServerClosed) {
+		if err := a.serveHTTP(); !errors.Is(err, http.ErrServerClosed) {
 			a.life.fail(fmt.Errorf("serve HTTP: %w", err))
 		}
 	})
+	a.serveMQTT("MQTT", a.mqttListener)
+	if a.mqttsListener != nil {
+		a.serveMQTT("MQTT over TLS", a.mqttsListener)
+	}
+}
+
+// serveHTTP serves HTTPS, and HTTP only where there is no certificate.
+func (a *App) serveHTTP() error {
+	if a.httpTLS == nil {
+		return a.http.Serve(a.httpListener)
+	}
+	a.http.TLSConfig = a.httpTLS.Config()
+	return a.http.ServeTLS(a.httpListener, "", "")
+}
+
+func (a *App) serveMQTT(what string, l net.Listener) {
 	a.life.group.Go(func() {
-		if err := a.broker.Serve(a.mqttListener); err != nil {
-			a.life.fail(fmt.Errorf("serve MQTT: %w", err))
+		if err := a.broker.Serve(l); err != nil {
+			a.life.fail(fmt.Errorf("serve %s: %w", what, err))
 		}
 	})
 }
 
 func (a *App) announce() error {
 	a.life.onStop("address file", func(context.Context) error { return removeAddresses(a.config.Data) })
-	return writeAddresses(a.config.Data, addresses{
-		HTTP: a.httpListener.Addr().String(), MQTT: a.mqttListener.Addr().String(), PID: pid(),
-	})
+	all := addresses{HTTP: a.httpListener.Addr().String(), MQTT: a.mqttListener.Addr().String(), PID: pid()}
+	if a.mqttsListener != nil {
+		all.MQTTS = a.mqttsListener.Addr().String()
+	}
+	return writeAddresses(a.config.Data, all)
 }
 
 // Ready is closed when the server takes connections.
@@ -132,8 +156,22 @@ func (a *App) Ready() <-chan struct{} { return a.ready }
 // that listens on all interfaces.
 func (a *App) MQTTAddr() string { return reachable(a.mqttListener.Addr()) }
 
+// MQTTSAddr is where devices connect with TLS, or "" when they cannot.
+func (a *App) MQTTSAddr() string {
+	if a.mqttsListener == nil {
+		return ""
+	}
+	return reachable(a.mqttsListener.Addr())
+}
+
 // HTTPURL is where browsers go.
-func (a *App) HTTPURL() string { return "http://" + reachable(a.httpListener.Addr()) }
+func (a *App) HTTPURL() string {
+	scheme := "http://"
+	if a.httpTLS != nil {
+		scheme = "https://"
+	}
+	return scheme + reachable(a.httpListener.Addr())
+}
 
 // AdminPassword is the password that was generated at the very first start,
 // to be shown once; generated is false at any other start.

@@ -13,7 +13,7 @@ import (
 
 // PortTaken is the error of a port that another process uses.
 type PortTaken struct {
-	Role    string // "http" or "mqtt": the flag that changes it
+	Role    string // "http", "mqtt" or "mqtts": the flag that changes it
 	Address string
 }
 
@@ -24,7 +24,7 @@ func (e *PortTaken) Error() string {
 		other -= 20_000
 	}
 	what := "another web server"
-	if e.Role == "mqtt" {
+	if e.Role != "http" {
 		what = "another MQTT broker"
 	}
 	return fmt.Sprintf("port %s is taken, perhaps by %s: choose another one with --%s ADDR, for example --%s :%d", port, what, e.Role, e.Role, other)
@@ -48,9 +48,10 @@ func listen(role, address string) (net.Listener, error) {
 const addressesFile = "addresses.json"
 
 type addresses struct {
-	HTTP string `json:"http"`
-	MQTT string `json:"mqtt"`
-	PID  int    `json:"pid"`
+	HTTP  string `json:"http"`
+	MQTT  string `json:"mqtt"`
+	MQTTS string `json:"mqtts,omitempty"`
+	PID   int    `json:"pid"`
 }
 
 // writeAddresses replaces the file in one step, so that nobody reads half.

@@ -122,7 +122,7 @@ func (a *App) openBroker(ctx context.Context) (err error) {
 		Limits: mqtt.Limits{
 			Connections: limits.Connections, ConnectTimeout: limits.ConnectTimeout, PacketSize: int(limits.Packet),
 		},
-		Payload: int(limits.Payload), Log: a.log, Now: a.now,
+		Payload: int(limits.Payload), Log: a.log, Now: a.arrivals.now,
 	})
 	if err != nil {
 		return err
@@ -138,7 +138,7 @@ func (a *App) openHTTP(context.Context) error {
 		Telemetry: a.loop, Payload: payload.NewDecoder(payload.Limits{}),
 		History: history.New(a.store), Latest: a.store, Ledger: a.ledger, System: system{a},
 		Live: a.hub, MQTT: a.broker.WebSocket(), Metrics: a.metrics.Handler(), UI: web.Files(),
-		Log: a.log, Now: a.now, MaxTelemetryBody: int64(a.config.Limits.Payload),
+		Log: a.log, Now: a.arrivals.now, MaxTelemetryBody: int64(a.config.Limits.Payload),
 	})
 	if err != nil {
 		return err

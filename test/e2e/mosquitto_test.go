@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/trefoil-iot/trefoil/test/trefoiltest"
 )
@@ -71,8 +72,10 @@ type subscription struct {
 // subscribe starts mosquitto_sub and waits for the SUBACK.
 func (r *rig) subscribe(d trefoiltest.Device, version, filter string, more ...string) *subscription {
 	r.t.Helper()
-	args := append(r.as(d, version), "-d", "-q", "1", "-t", filter, "-F", "%t %r %p")
-	cmd := exec.Command("mosquitto_sub", append(args, more...)...)
+	// stdbuf: mosquitto_sub would keep its debug lines until there are many.
+	args := append([]string{"-oL", "mosquitto_sub"}, r.as(d, version)...)
+	args = append(args, "-d", "-q", "1", "-t", filter, "-F", "%t %r %p")
+	cmd := exec.Command("stdbuf", append(args, more...)...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		r.t.Fatal(err)
@@ -89,10 +92,14 @@ func (r *rig) subscribe(d trefoiltest.Device, version, filter string, more ...st
 		<-ended
 		_ = cmd.Wait() // killed
 	})
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
 	select {
 	case <-accepted:
 	case <-ended:
 		r.t.Fatalf("mosquitto_sub -t %s ended without a SUBACK", filter)
+	case <-limit.C:
+		r.t.Fatalf("mosquitto_sub -t %s got no SUBACK in %s", filter, patience)
 	}
 	return s
 }
@@ -173,8 +180,9 @@ func TestTheStatusOfADeviceIsRetained(t *testing.T) {
 		t.Run(version, func(t *testing.T) {
 			r := r.in(t)
 			d := r.device("status-" + version)
-			s := r.subscribe(d, version, "devices/"+d.ID+"/status")
-			got := s.next()
+			topic := "devices/" + d.ID + "/status"
+			r.subscribe(d, version, topic, "-i", "first").next() // written by now
+			got := r.subscribe(d, version, topic, "-i", "second").next()
 			if !strings.HasPrefix(got, "devices/"+d.ID+"/status 1 ") || !strings.Contains(got, "online") {
 				t.Errorf("status: got %q, want a retained message that says online", got)
 			}

@@ -23,7 +23,7 @@ func TestPahoPublishesAndReceives(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := r.in(t)
 			d := r.device("paho-" + protocol)
-			res := r.program(python, "testdata/paho.py", host, port, d.ID, d.Token, protocol)
+			res := r.program(python, "testdata/roundtrip.py", host, port, d.ID, d.Token, protocol)
 			if res.code != 0 {
 				t.Fatalf("exit code %d: %s", res.code, res.output)
 			}

@@ -22,7 +22,7 @@ import (
 const prelude = `
 set -eu -o pipefail
 trefoil() { "$BINARY" "$@"; }
-go() { if [ "$1 $2" = "run ./cmd/trefoil" ]; then shift 2; trefoil "$@"; else command go "$@"; fi; }
+go() { if [ "$1 $2" = "run ./cmd/trefoil" ]; then shift 2; trefoil "$@"; else (cd "$ROOT" && GOBIN="$HOME/bin" command go "$@"); fi; }
 make() { command make -C "$ROOT" -n "$@" >/dev/null; }
 mosquitto_pub() { command mosquitto_pub -p "$MQTT_PORT" "$@"; }
 mosquitto_sub() { command mosquitto_sub -p "$MQTT_PORT" "$@"; }
@@ -45,7 +45,8 @@ func openShell(t *testing.T, root string) *shell {
 	s := &shell{t: t, dir: t.TempDir(), lines: make(chan string, 10000)}
 	cmd := exec.Command("bash")
 	cmd.Dir = s.dir
-	cmd.Env = append(trefoiltest.Environ(), "BINARY="+binary, "ROOT="+root, "HOME="+s.dir, "XDG_CONFIG_HOME="+s.dir,
+	cmd.Env = append(trefoiltest.Environ(), goDirectories(t)...)
+	cmd.Env = append(cmd.Env, "BINARY="+binary, "ROOT="+root, "HOME="+s.dir, "XDG_CONFIG_HOME="+s.dir, "XDG_CACHE_HOME="+s.dir,
 		"TREFOIL_HTTP=127.0.0.1:0", "TREFOIL_MQTT=127.0.0.1:0")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the servers end with it
 	in, err := cmd.StdinPipe()
@@ -75,6 +76,20 @@ func openShell(t *testing.T, root string) *shell {
 	})
 	s.say(prelude)
 	return s
+}
+
+// goDirectories are the directories of the go command, which lie below the
+// real home.
+func goDirectories(t *testing.T) (env []string) {
+	t.Helper()
+	for _, name := range []string{"GOPATH", "GOCACHE", "GOMODCACHE"} {
+		out, err := exec.Command("go", "env", name).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		env = append(env, name+"="+strings.TrimSpace(string(out)))
+	}
+	return env
 }
 
 // say gives the shell a line.
@@ -136,13 +151,19 @@ func (s *shell) serve(b fence) {
 	s.say("if [ -n \"${server:-}\" ]; then unset TREFOIL_SERVER; kill -TERM -- -$server; wait $server || true; fi")
 	s.say("set -m; (source %s) </dev/null >>server.log 2>&1 & server=$!; set +m", s.file(b))
 	var at struct{ HTTP, MQTT string }
-	await(s.t, fmt.Sprintf("the server of line %d", b.line), func() bool {
-		found, err := filepath.Glob(filepath.Join(s.dir, "*", "addresses.json"))
-		if err != nil || len(found) != 1 {
-			return false
+	defer func() {
+		if s.t.Failed() {
+			s.t.Logf("line %d: the server printed\n%s", b.line, s.serverLog())
 		}
-		text, err := os.ReadFile(found[0])
-		return err == nil && json.Unmarshal(text, &at) == nil && at.HTTP != s.server
+	}()
+	await(s.t, fmt.Sprintf("the server of line %d", b.line), func() bool {
+		for _, place := range []string{"trefoil-data", "trefoil/demo"} {
+			text, err := os.ReadFile(filepath.Join(s.dir, place, "addresses.json"))
+			if err == nil && json.Unmarshal(text, &at) == nil && at.HTTP != s.server {
+				return true
+			}
+		}
+		return false
 	})
 	_, port, err := net.SplitHostPort(at.MQTT)
 	if err != nil {

@@ -21,9 +21,9 @@ const module = "github.com/trefoil-iot/trefoil"
 // one of its own layer or above. The exceptions are below.
 var layers = [][]string{
 	{""}, // the words of the product
-	{"internal/store", "internal/series", "internal/payload", "internal/config", "internal/telemetry", "web"},
+	{"internal/store", "internal/series", "internal/payload", "internal/config", "internal/telemetry", "internal/tlsfile", "web"},
 	{"internal/store/sqlite", "internal/store/postgres", "internal/store/storetest"},
-	{"internal/ingest", "internal/history", "internal/live", "internal/registry", "internal/control", "internal/alert", "internal/auth"},
+	{"internal/ingest", "internal/history", "internal/live", "internal/registry", "internal/journal", "internal/control", "internal/alert", "internal/auth"},
 	{"internal/api", "internal/source", "internal/broker", "internal/simulate", "internal/plan", "internal/lab", "internal/client"},
 	{"internal/app"},
 	{"internal/cli"},

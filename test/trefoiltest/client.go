@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 )
 
 // Client calls the HTTP API with one token.
@@ -110,11 +109,11 @@ type Series struct {
 	V      []any     // float64, bool or string
 }
 
-// History gives all readings of the metric of the last day.
+// History gives all readings of the metric of the last day, none for a metric
+// that does not exist.
 func (c *Client) History(ctx context.Context, device, metric string) (Series, error) {
 	var h struct{ Series []Series }
-	q := url.Values{"metric": {metric}, "from": {"-1d"}}
-	if err := c.Call(ctx, "GET", "/api/v1/devices/"+device+"/history?"+q.Encode(), nil, &h); err != nil {
+	if err := c.Call(ctx, "GET", "/api/v1/devices/"+device+"/history?from=-1d", nil, &h); err != nil {
 		return Series{}, err
 	}
 	for _, s := range h.Series {

@@ -1,6 +1,6 @@
 """Publishes and receives with Eclipse Paho as a device would.
 
-Usage: paho.py host port device token version(4|5)
+Usage: roundtrip.py host port device token version(4|5)
 
 It subscribes to the device's own telemetry, publishes one message with each
 of QoS 0 and 1 and a retained one, and prints what came back, one JSON list
@@ -29,7 +29,7 @@ def on_connect(client, userdata, flags, reason, properties=None):
 
 
 def on_message(client, userdata, message):
-    received.append([message.topic, message.payload.decode(), message.qos, message.retain])
+    received.append([message.topic, message.payload.decode(), message.qos, bool(message.retain)])
     if len(received) == 3:
         complete.set()
 
