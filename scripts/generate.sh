@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Writes again what is generated from the code and committed: the OpenAPI
-# document, and the TypeScript types that the pages take from it.
+# document, the TypeScript types that the pages take from it, and the table of
+# settings in the documents.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,6 +10,8 @@ new=$(mktemp)
 trap 'rm -f "$new"' EXIT
 go run ./scripts/openapi >"$new"
 cp "$new" "$target"
+
+go run ./scripts/settings docs/configuration.md
 
 cd web
 [[ -d node_modules ]] || npm ci --no-audit --no-fund

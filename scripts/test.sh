@@ -62,8 +62,8 @@ web() {
   (cd web && npm run build) && unchanged web/dist "make web"
 }
 
-# The API description and the types that the pages take from it.
-generated() { scripts/generate.sh && unchanged web/src/lib/api "make generate"; }
+# The API description, the types that the pages take from it, documents.
+generated() { scripts/generate.sh && unchanged "web/src/lib/api docs" "make generate"; }
 
 # A real Chromium against the real binary.
 browser() {

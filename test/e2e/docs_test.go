@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/trefoil-iot/trefoil/internal/config"
 	"github.com/trefoil-iot/trefoil/test/trefoiltest"
 )
 
@@ -127,36 +126,5 @@ func TestADocumentsOutputIsComparedWithItsEllipses(t *testing.T) {
 func TestShellInDisguiseIsRefusedInDocuments(t *testing.T) {
 	if got, err := fences("text\n```bash\nls\n```\n"); err == nil {
 		t.Errorf("got %v, want an error for a block that nobody would run", got)
-	}
-}
-
-func TestTheDocumentListsEverySettingWithItsDefault(t *testing.T) {
-	root, err := trefoiltest.Root()
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := os.ReadFile(filepath.Join(root, "docs", "configuration.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	rows := 0
-	for line := range strings.Lines(string(text)) {
-		if strings.HasPrefix(line, "| `") {
-			rows++
-		}
-	}
-	settings := config.Names()
-	if rows != len(settings) {
-		t.Errorf("docs/configuration.md has %d settings, want %d", rows, len(settings))
-	}
-	for _, s := range settings {
-		flag := ""
-		if s.Flag != "" {
-			flag = "`" + s.Flag + "`"
-		}
-		want := fmt.Sprintf("| `%s` | `%s` | %s | `%s` | %s |\n", s.Key, s.Env, flag, s.Value, s.Help)
-		if !strings.Contains(string(text), want) {
-			t.Errorf("docs/configuration.md has no row\n%s", want)
-		}
 	}
 }
