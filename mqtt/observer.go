@@ -28,7 +28,7 @@ type Observer struct {
 	Delivered func(c *Client, m *Message, reason packet.ReasonCode)
 
 	// Panic: a connection panicked over this packet and was closed. The
-	// engine has logged it.
+	// engine has logged it. stack and packet are valid during the call.
 	Panic func(c *Client, value any, stack, packet []byte)
 }
 

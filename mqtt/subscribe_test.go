@@ -132,6 +132,7 @@ func TestManyRetainedMessages(t *testing.T) {
 			for i := range 500 {
 				b.server.Publish(&mqtt.Message{Topic: fmt.Sprintf("d/%d/status", i), Payload: []byte("online"), QoS: 1, Retain: true}, nil)
 			}
+			synctest.Wait()
 			sub := b.connect(packet.V5, "sub", lasting)
 			sub.subscribe("d/+/status", qos)
 			seen := map[string]bool{}
