@@ -75,7 +75,9 @@ func device(i int) trefoil.DeviceID { return trefoil.DeviceID(fmt.Sprintf("dev-%
 // filled makes the store and gives the time at which it ends.
 func filled(b *testing.B) (*sqlite.Store, trefoil.Instant) {
 	b.Helper()
-	s, err := sqlite.Open(b.Context(), b.TempDir(), store.Options{}, slog.New(slog.DiscardHandler))
+	now := start.Time() // of the upkeep, which joins the chunks of past days
+	clock := func() time.Time { return now }
+	s, err := sqlite.Open(b.Context(), b.TempDir(), store.Options{Now: clock}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -83,6 +85,7 @@ func filled(b *testing.B) (*sqlite.Store, trefoil.Instant) {
 	r := rand.New(rand.NewPCG(1, 2))
 	const days = 366
 	for d := range days {
+		now = now.Add(24 * time.Hour)
 		devices := 1
 		if d >= days-2 {
 			devices = 100
