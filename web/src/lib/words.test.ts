@@ -30,7 +30,12 @@ describe("charts", () => {
 
   it("the date stands where a day begins", () => {
     const midnight = new Date(2026, 10, 22).getTime();
-    expect(timeLabels([midnight - 3_600_000, midnight, midnight + 3_600_000], 3_600_000)).toEqual(["23:00\nNov 21", "00:00\nNov 22", "01:00"]);
+    expect(timeLabels([midnight - 3_600_000, midnight, midnight + 3_600_000], 3_600_000, 0)).toEqual(["23:00\nNov 21", "00:00\nNov 22", "01:00"]);
+  });
+
+  it("the date stands at the first label that is seen", () => {
+    const noon = new Date(2026, 10, 22, 12).getTime();
+    expect(timeLabels([noon, noon + 60_000, noon + 120_000], 60_000, noon + 30_000)).toEqual(["", "12:01\nNov 22", "12:02"]);
   });
 
   it("value labels have the decimals that tell them apart", () => {

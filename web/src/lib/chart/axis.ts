@@ -8,13 +8,14 @@ const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "
 
 const two = (n: number) => String(n).padStart(2, "0");
 
-/** Labels of times (Unix ms) that are step apart: the time of day, with the date below where a day begins. */
-export function timeLabels(times: readonly number[], step: number): string[] {
+/** Labels of times (Unix ms) that are step apart: the time of day, with the date below the first one that is seen (from start on) and where a day begins. */
+export function timeLabels(times: readonly number[], step: number, start: number): string[] {
   let before = "";
   return times.map((time) => {
     const d = new Date(time);
     const day = `${MONTHS[d.getMonth()]} ${d.getDate()}`;
     if (step >= DAY) return day;
+    if (time < start) return "";
     const label = clockLabel(d, step) + (day === before ? "" : `\n${day}`);
     before = day;
     return label;

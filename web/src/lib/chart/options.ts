@@ -65,7 +65,7 @@ export function optionsOf(setup: ChartSetup): uPlot.Options {
       y: { range: (_, low, high) => valueRange(setup.fromZero && low !== null ? Math.min(0, low) : low, high, leastDecimals(setup.lines)) },
     },
     axes: [
-      { ...axis, space: 84, size: 44, values: (_u, splits, _i, _s, step) => timeLabels(splits, step) },
+      { ...axis, space: 84, size: 44, values: (_u, splits, _i, _s, step) => timeLabels(splits, step, setup.window()[0]) },
       { ...axis, space: 36, size: AXIS_WIDTH, values: (_u, splits, _i, _s, step) => valueLabels(splits, step) },
     ],
     series: [{}, ...seriesOf(setup)],
