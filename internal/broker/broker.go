@@ -21,6 +21,8 @@ type Devices interface {
 	// Authenticate fails with code unauthorized for an unknown device or a
 	// wrong token.
 	Authenticate(ctx context.Context, id trefoil.DeviceID, token string) (trefoil.Device, error)
+	// Has reports whether the device exists.
+	Has(id trefoil.DeviceID) bool
 	SetPresence(id trefoil.DeviceID, p trefoil.Presence)
 }
 

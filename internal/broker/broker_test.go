@@ -67,6 +67,7 @@ func (everybody) Authenticate(_ context.Context, id trefoil.DeviceID, token stri
 	}
 	return trefoil.Device{ID: id}, nil
 }
+func (everybody) Has(id trefoil.DeviceID) bool                   { return id != "nobody" }
 func (everybody) SetPresence(trefoil.DeviceID, trefoil.Presence) {}
 func (everybody) Service(_ context.Context, user, token string) bool {
 	return user == "backend" && token == "key"

@@ -14,10 +14,11 @@ import (
 type device struct {
 	id     trefoil.DeviceID
 	prefix string // "devices/{id}/"
+	transport
 }
 
 // service is the engine's User.Data of a backend.
-type service struct{}
+type service struct{ transport }
 
 // The name spaces of sessions: a device and a service of the same name have
 // different ones.
@@ -28,9 +29,13 @@ const (
 
 const topicRoot = "devices/"
 
-// Authenticate takes user name = device id and password = device token, or
-// the name and an API token of a service.
+// Authenticate takes a client certificate that names a device, or user name =
+// device id and password = device token, or the name and an API token of a
+// service.
 func (b *Broker) Authenticate(ctx context.Context, r *mqtt.ConnectRequest) (mqtt.User, error) {
+	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
+		return b.byCertificate(r)
+	}
 	if !r.HasUsername || r.Password == nil {
 		return mqtt.User{}, &mqtt.Refusal{
 			Reason: packet.NotAuthorized,
@@ -42,19 +47,23 @@ func (b *Broker) Authenticate(ctx context.Context, r *mqtt.ConnectRequest) (mqtt
 		_, err = b.Devices.Authenticate(ctx, id, string(r.Password))
 	}
 	if err == nil {
-		return mqtt.User{
-			Name: devicePrefix + r.Username,
-			Data: &device{id: id, prefix: topicRoot + r.Username + "/"},
-		}, nil
+		return userOf(id, r), nil
 	}
 	if b.Services.Service(ctx, r.Username, string(r.Password)) {
-		return mqtt.User{Name: servicePrefix + r.Username, Service: true, Data: service{}}, nil
+		return mqtt.User{Name: servicePrefix + r.Username, Service: true, Data: service{transportOf(r)}}, nil
 	}
 	var known *trefoil.Error
 	if errors.As(err, &known) {
 		return mqtt.User{}, &mqtt.Refusal{Reason: packet.BadUserNameOrPassword, Text: "device id or token is wrong"}
 	}
 	return mqtt.User{}, err
+}
+
+func userOf(id trefoil.DeviceID, r *mqtt.ConnectRequest) mqtt.User {
+	return mqtt.User{
+		Name: devicePrefix + string(id),
+		Data: &device{id: id, prefix: topicRoot + string(id) + "/", transport: transportOf(r)},
+	}
 }
 
 // authorizer is the access rule: a device has the topics below its own, a

@@ -6,6 +6,8 @@ import (
 	"net/http"
 
 	"github.com/coder/websocket"
+
+	"github.com/trefoil-iot/trefoil/mqtt"
 )
 
 // subprotocol is what a client of MQTT over WebSocket must ask for
@@ -32,7 +34,7 @@ func (b *Broker) WebSocket() http.Handler {
 		// MQTT packets come in binary frames [MQTT-6.0.0-1]; NetConn closes the
 		// connection for others.
 		conn := websocket.NetConn(context.Background(), c, websocket.MessageBinary)
-		b.ServeConn(remote{conn, r.RemoteAddr})
+		b.ServeConn(remote{conn, address{r.RemoteAddr, r.TLS != nil}})
 	})
 }
 
@@ -40,12 +42,40 @@ func (b *Broker) WebSocket() http.Handler {
 // does not know.
 type remote struct {
 	net.Conn
-	address string
+	address address
 }
 
-func (c remote) RemoteAddr() net.Addr { return address(c.address) }
+func (c remote) RemoteAddr() net.Addr { return c.address }
 
-type address string
+// address is that of a WebSocket.
+type address struct {
+	text   string
+	secure bool
+}
 
 func (address) Network() string  { return "tcp" }
-func (a address) String() string { return string(a) }
+func (a address) String() string { return a.text }
+
+// transport is what carries a connection.
+type transport string
+
+const (
+	overTCP transport = "tcp"
+	overTLS transport = "tls"
+	overWS  transport = "ws"
+	overWSS transport = "wss"
+)
+
+func transportOf(r *mqtt.ConnectRequest) transport {
+	a, isWebSocket := r.RemoteAddr.(address)
+	switch {
+	case isWebSocket && a.secure:
+		return overWSS
+	case isWebSocket:
+		return overWS
+	case r.TLS != nil:
+		return overTLS
+	default:
+		return overTCP
+	}
+}

@@ -38,6 +38,7 @@ func (s *fakeServer) Run(ctx context.Context) error {
 
 func (s *fakeServer) Ready() <-chan struct{}        { return s.ready }
 func (s *fakeServer) MQTTAddr() string              { return "localhost:1883" }
+func (s *fakeServer) MQTTSAddr() string             { return "localhost:8883" }
 func (s *fakeServer) HTTPURL() string               { return s.url }
 func (s *fakeServer) AdminPassword() (string, bool) { return "first-password", true }
 func (s *fakeServer) LoginLink() (string, error)    { return s.url + "/api/v1/login/link?ticket=x", nil }

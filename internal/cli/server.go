@@ -17,6 +17,7 @@ type server interface {
 	// Ready is closed when everything listens; the addresses hold from then on.
 	Ready() <-chan struct{}
 	MQTTAddr() string
+	MQTTSAddr() string // "" without TLS
 	HTTPURL() string
 	// AdminPassword is that of the administrator who was made at this start,
 	// "" when there was one already, and whether it is a random one.
@@ -50,6 +51,9 @@ func logger(w io.Writer, c config.Log) *slog.Logger {
 func (t *terminal) addresses(s server, data string) {
 	t.printf("\n    Web UI and API  %s\n", s.HTTPURL())
 	t.printf("    MQTT            %s\n", s.MQTTAddr())
+	if address := s.MQTTSAddr(); address != "" {
+		t.printf("    MQTT over TLS   %s\n", address)
+	}
 	t.printf("    Data            %s\n", absolute(data))
 	if password, generated := s.AdminPassword(); generated {
 		t.printf("\n    First start. Log in as admin with this password, which is shown this once:\n\n        %s\n", password)

@@ -10,6 +10,7 @@ type serverFlags struct {
 	Store      *string `placeholder:"URL" help:"Database: sqlite (the default, a file in DIR) or postgres://…; also $$TREFOIL_STORE."`
 	HTTP       *string `name:"http" placeholder:"ADDR" help:"Web UI, REST and live WebSocket; also $$TREFOIL_HTTP. Default: :8080."`
 	MQTT       *string `name:"mqtt" placeholder:"ADDR" help:"MQTT for devices; also $$TREFOIL_MQTT. Default: :1883."`
+	MQTTS      *string `name:"mqtts" placeholder:"ADDR" help:"MQTT over TLS for devices; also $$TREFOIL_MQTTS. Needs a certificate, see docs/configuration.md. Default: off."`
 	LogLevel   *string `placeholder:"LEVEL" help:"debug, info, warn or error. Default: info."`
 	LogFormat  *string `placeholder:"FORMAT" help:"text or json. Default: text."`
 }
@@ -20,7 +21,7 @@ func (f serverFlags) inputs(t *terminal) config.Inputs {
 		in.File = t.lookup("TREFOIL_CONFIG")
 	}
 	for name, value := range map[string]*string{
-		"--data": f.Data, "--store": f.Store, "--http": f.HTTP, "--mqtt": f.MQTT,
+		"--data": f.Data, "--store": f.Store, "--http": f.HTTP, "--mqtt": f.MQTT, "--mqtts": f.MQTTS,
 		"--log-level": f.LogLevel, "--log-format": f.LogFormat,
 	} {
 		if value != nil {

@@ -38,11 +38,28 @@ type Store struct {
 // HTTP is the port of the web UI, the REST API and the live WebSocket.
 type HTTP struct {
 	Address string // host:port; without host all interfaces; port 0 takes a free one
+	TLS     Pair   // with it the port speaks HTTPS and secure WebSocket only
+}
+
+// Pair names the PEM files of a certificate and its key; both are empty
+// without TLS.
+type Pair struct {
+	Certificate string
+	Key         string
 }
 
 // MQTT is the port of devices.
 type MQTT struct {
 	Address string // as in [HTTP]
+	TLS     MQTTTLS
+}
+
+// MQTTTLS is the port of devices that use TLS.
+type MQTTTLS struct {
+	Address string // "" for none
+	Pair
+	ClientCA           string // PEM file of the authorities of client certificates; "" for none
+	ClientCertificates string // "none", "optional" or "required"
 }
 
 // Limits bound what a client can make the server hold. All are positive.
@@ -76,7 +93,7 @@ func Default() Config {
 		Data:  "./trefoil-data",
 		Store: Store{URL: "sqlite"},
 		HTTP:  HTTP{Address: ":8080"},
-		MQTT:  MQTT{Address: ":1883"},
+		MQTT:  MQTT{Address: ":1883", TLS: MQTTTLS{ClientCertificates: "none"}},
 		Limits: Limits{
 			Packet:         1 << 20,
 			Payload:        256 << 10,

@@ -21,7 +21,7 @@ func TestAFaultNamesPlaceKeyAndWhatIsAllowed(t *testing.T) {
 		},
 		"slip in a section": {
 			file: "# ours\nhttp:\n  adress: :8080\n",
-			want: `trefoil.yaml:3: http.adress: unknown key (did you mean "address"?); allowed in http: address`,
+			want: `trefoil.yaml:3: http.adress: unknown key (did you mean "address"?); allowed in http: address, tls`,
 		},
 		"swapped letters": {
 			file: "daat: x\n",
@@ -73,7 +73,7 @@ func TestAFaultNamesPlaceKeyAndWhatIsAllowed(t *testing.T) {
 		},
 		"value instead of a section": {
 			file: "http: :8080\n",
-			want: "trefoil.yaml:1: http: must hold keys; allowed: address",
+			want: "trefoil.yaml:1: http: must hold keys; allowed: address, tls",
 		},
 		"section instead of a value": {
 			file: "data:\n  path: x\n",

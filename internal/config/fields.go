@@ -18,12 +18,19 @@ type field struct {
 // fields is the table of everything that can be set, in the order in which
 // `trefoil config` shows it.
 func fields(c *Config) []field {
-	l := &c.Limits
+	l, t := &c.Limits, &c.MQTT.TLS
 	rows := []field{
 		{key: "data", flag: "--data", value: text{&c.Data}, help: "directory of everything that the server keeps"},
 		{key: "store.url", env: "TREFOIL_STORE", flag: "--store", value: storeURL{&c.Store.URL}, help: "database: sqlite, or postgres://user:password@host/database"},
 		{key: "http.address", env: "TREFOIL_HTTP", flag: "--http", value: address{&c.HTTP.Address}, help: "web UI, REST and live WebSocket"},
+		{key: "http.tls.certificate", value: path{&c.HTTP.TLS.Certificate}, help: "PEM file; with it the port speaks HTTPS"},
+		{key: "http.tls.key", value: path{&c.HTTP.TLS.Key}, help: "PEM file of the certificate's private key"},
 		{key: "mqtt.address", env: "TREFOIL_MQTT", flag: "--mqtt", value: address{&c.MQTT.Address}, help: "MQTT for devices"},
+		{key: "mqtt.tls.address", env: "TREFOIL_MQTTS", flag: "--mqtts", value: optionalAddress{&t.Address}, help: "MQTT over TLS for devices"},
+		{key: "mqtt.tls.certificate", value: path{&t.Certificate}, help: "PEM file of the server's certificate, its chain behind it"},
+		{key: "mqtt.tls.key", value: path{&t.Key}, help: "PEM file of the certificate's private key"},
+		{key: "mqtt.tls.client_ca", value: path{&t.ClientCA}, help: "PEM file of the authorities that sign devices' certificates"},
+		{key: "mqtt.tls.client_certificates", value: choice{&t.ClientCertificates, []string{"none", "optional", "required"}}, help: "whether devices log in with certificates"},
 		{key: "limits.packet", value: size{&l.Packet, 1 << 10, 256 << 20}, help: "largest MQTT packet and HTTP request body"},
 		{key: "limits.payload", value: size{&l.Payload, 1 << 10, 256 << 20}, help: "largest telemetry payload"},
 		{key: "limits.metrics", value: count{&l.Metrics, 1, 100_000}, help: "metrics per device"},

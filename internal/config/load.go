@@ -101,6 +101,7 @@ func (l *loader) together() {
 			"%s is larger than limits.packet, which is %s; allowed: at most that",
 			l.config.Limits.Payload, l.config.Limits.Packet))
 	}
+	l.tls()
 }
 
 func (l *loader) settings() []Setting {

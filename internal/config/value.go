@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"net"
@@ -78,6 +79,38 @@ func (v address) Set(s string) error {
 		return fmt.Errorf("%q has no valid port; allowed: 0 (any free one) to 65535", s)
 	} else {
 		*v.p = net.JoinHostPort(host, strconv.FormatUint(n, 10))
+	}
+	return nil
+}
+
+// optionalAddress is an address, or "off" for no listener.
+type optionalAddress struct{ p *string }
+
+func (v optionalAddress) String() string { return cmp.Or(*v.p, "off") }
+
+func (v optionalAddress) Set(s string) error {
+	if s == "off" {
+		*v.p = ""
+		return nil
+	}
+	if err := address(v).Set(s); err != nil {
+		return fmt.Errorf("%w, or off", err)
+	}
+	return nil
+}
+
+// path names a file, or is "none".
+type path struct{ p *string }
+
+func (v path) String() string { return cmp.Or(*v.p, "none") }
+
+func (v path) Set(s string) error {
+	if strings.TrimSpace(s) == "" {
+		return fmt.Errorf("is empty; allowed: the path of a file, or none")
+	}
+	*v.p = s
+	if s == "none" {
+		*v.p = ""
 	}
 	return nil
 }
