@@ -11,6 +11,9 @@ export interface PresenceState {
   since: number | undefined;
 }
 
+// Reasons that need more words to be a sentence.
+const REASONS: Record<string, string> = { disconnected: "the device disconnected" };
+
 export function presenceOf(device: Device): PresenceState {
   const { presence } = device;
   return { online: presence?.online ?? device.online, reason: presence?.reason ?? "", since: parseTime(presence?.since) };
@@ -25,15 +28,19 @@ export function mark(p: PresenceState): "online" | "offline" | "never" {
   return p.since === undefined && p.reason === "" ? "never" : "offline";
 }
 
-/** "Online for 3 min", "Offline for 2 h: keepalive timeout", "Never connected". */
-export function sentence(p: PresenceState, now: number): string {
-  const span = p.since === undefined ? "" : ` for ${duration(Math.max(0, now - p.since))}`;
+/**
+ * "Online for 3 min", "Offline for 2 h: keepalive timeout", "Never connected".
+ * A device that never had a connection and has readings can only have posted them.
+ */
+export function sentence(p: PresenceState, now: number, hasReadings = false): string {
+  const age = p.since === undefined ? 0 : now - p.since;
+  const span = p.since === undefined ? "" : age < 2000 ? " since just now" : ` for ${duration(age)}`;
   switch (mark(p)) {
     case "online":
       return `Online${span}`;
     case "offline":
-      return `Offline${span}${p.reason ? `: ${p.reason}` : ""}`;
+      return `Offline${span}${p.reason ? `: ${REASONS[p.reason] ?? p.reason}` : ""}`;
     default:
-      return "Never connected";
+      return hasReadings ? "Sends by HTTP, without a connection" : "Never connected";
   }
 }

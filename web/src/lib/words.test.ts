@@ -19,6 +19,10 @@ describe("the sentence about a device", () => {
   ])("%o", (presence, shape, want) => {
     expect([mark(presence), sentence(presence, NOW)]).toEqual([shape, want]);
   });
+
+  it("says that readings came without a connection", () => {
+    expect(sentence({ online: false, reason: "", since: undefined }, NOW, true)).toBe("Sends by HTTP, without a connection");
+  });
 });
 
 describe("charts", () => {

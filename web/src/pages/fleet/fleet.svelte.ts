@@ -1,7 +1,7 @@
 // The devices of the fleet page: listed by REST, kept current by the socket.
 
 import { messageOf } from "../../lib/api/client";
-import { devices as api, profiles as profilesApi } from "../../lib/api/devices";
+import { type DeviceQuery, devices as api, profiles as profilesApi } from "../../lib/api/devices";
 import type { Device, Profile } from "../../lib/api/types";
 import type { DeviceState, Row, Sink } from "../../lib/live.svelte";
 import { live } from "../../lib/session.svelte";
@@ -12,6 +12,9 @@ const LIST_MOST = 5000; // more are found by searching on the server
 const WATCH_ALL = 200; // up to this many are all live, not only those in view
 const RELIST_EVERY = 20_000;
 const COURSES_AT_ONCE = 4;
+
+/** What the server is asked to look for; empty: all devices. */
+export type Search = Pick<DeviceQuery, "q" | "tag" | "online">;
 
 export class Fleet implements Sink {
   views = $state.raw<DeviceView[]>([]);
@@ -24,7 +27,7 @@ export class Fleet implements Sink {
   cut = $state(false);
 
   private readonly byID = new Map<string, DeviceView>();
-  private search = "";
+  private search: Search = {};
   private timer: ReturnType<typeof setTimeout> | undefined;
   private asking: AbortController | undefined;
   private stopWatching: (() => void) | undefined;
@@ -47,8 +50,8 @@ export class Fleet implements Sink {
     };
   }
 
-  /** Lists again; a search is done by the server only where the list is cut. */
-  async list(search = this.search): Promise<void> {
+  /** Lists again; the server has to search only where the list is cut. */
+  async list(search: Search = this.search): Promise<void> {
     this.search = search;
     this.asking?.abort();
     const asking = (this.asking = new AbortController());
@@ -101,12 +104,12 @@ export class Fleet implements Sink {
     this.timer = setTimeout(() => void this.list(), 500);
   }
 
-  private async listAll(search: string, signal: AbortSignal): Promise<void> {
+  private async listAll(search: Search, signal: AbortSignal): Promise<void> {
     const items: Device[] = [];
     let cursor: string | undefined;
     let total: number | undefined;
     do {
-      const page = await api.list({ q: search, limit: LIST_PAGE, ...(cursor ? { cursor } : {}) }, signal);
+      const page = await api.list({ ...search, limit: LIST_PAGE, ...(cursor ? { cursor } : {}) }, signal);
       items.push(...page.items);
       total ??= page.total;
       cursor = page.next;
@@ -124,7 +127,7 @@ export class Fleet implements Sink {
       else this.byID.set(device.id, new DeviceView(device));
     }
     this.total = total;
-    this.cut = cut || (this.cut && this.search !== "");
+    this.cut = cut || (this.cut && Object.keys(this.search).length > 0);
     this.views = items.map((d) => this.byID.get(d.id)!);
   }
 

@@ -2,6 +2,7 @@
 
 import { type Tag, hasTags, tagList, tagText } from "../../lib/tags";
 import type { DeviceView } from "./deviceView.svelte";
+import type { Search } from "./fleet.svelte";
 
 export type Order = "name" | "state" | "read" | "new";
 export type StateFilter = "" | "online" | "offline";
@@ -24,6 +25,15 @@ export function selectionFromQuery(q: URLSearchParams): Selection {
     state: state === "online" || state === "offline" ? state : "",
     order: order === "state" || order === "read" || order === "new" ? order : "name",
   };
+}
+
+/** The selection as the server takes it. */
+export function searchOf(s: Selection): Search {
+  const search: Search = {};
+  if (s.text) search.q = s.text;
+  if (s.tags.length > 0) search.tag = [...s.tags];
+  if (s.state) search.online = s.state === "online";
+  return search;
 }
 
 /** The devices that the selection means, in its order. */
