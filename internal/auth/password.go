@@ -36,9 +36,21 @@ func hashPassword(password string) (string, error) {
 		return "", fmt.Errorf("make salt: %w", err)
 	}
 	key := argon2.IDKey([]byte(password), salt, argonTime, argonMemory, argonThreads, argonKey)
+	return phcString(salt, key), nil
+}
+
+func phcString(salt, key []byte) string {
 	b64 := base64.RawStdEncoding
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, argonMemory, argonTime, argonThreads,
-		b64.EncodeToString(salt), b64.EncodeToString(key)), nil
+		b64.EncodeToString(salt), b64.EncodeToString(key))
+}
+
+// decoyHash gives a PHC string that no password has, without the memory and
+// time of making a real one at every start. Checking it costs the same.
+func decoyHash() string {
+	var random [argonSalt + argonKey]byte
+	_, _ = rand.Read(random[:]) // never fails: crypto/rand ends the program instead
+	return phcString(random[:argonSalt], random[argonSalt:])
 }
 
 var errHash = errors.New("stored password is not an argon2id PHC string")
