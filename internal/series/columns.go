@@ -133,13 +133,6 @@ func (c *Columns) clone() Columns {
 	}
 }
 
-// reset empties c and keeps its memory, for a caller who knows that nobody
-// else sees it.
-func (c *Columns) reset() {
-	clear(c.texts)
-	c.times, c.nums, c.kinds, c.texts = c.times[:0], c.nums[:0], nil, nil
-}
-
 // Merge gives the readings of two columns that are each sorted by time with
 // no time twice. Where both have the same time, the one of newer stays.
 func Merge(older, newer *Columns) Columns {

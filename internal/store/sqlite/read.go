@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 
 	"github.com/trefoil-iot/trefoil"
@@ -109,7 +110,8 @@ func (v *view) walk(ctx context.Context) error {
 		}
 	}
 	if err := v.rows.Err(); err != nil {
-		return fmt.Errorf("read chunks: %w", err)
+		// SQLite calls a cancelled query interrupted, which says less.
+		return errors.Join(ctx.Err(), fmt.Errorf("read chunks: %w", err))
 	}
 	return v.emit(ctx, &v.head)
 }
