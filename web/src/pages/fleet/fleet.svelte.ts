@@ -10,7 +10,7 @@ import { DeviceView, SPARK_SPAN } from "./deviceView.svelte";
 const LIST_PAGE = 500;
 const LIST_MOST = 5000; // more are found by searching on the server
 const WATCH_ALL = 200; // up to this many are all live, not only those in view
-const RELIST_EVERY = 20_000;
+const RELIST_EVERY = 20_000; // or 20 ms for every device: thousands are not listed all the time
 const COURSES_AT_ONCE = 4;
 
 /** What the server is asked to look for; empty: all devices. */
@@ -64,7 +64,7 @@ export class Fleet implements Sink {
       this.error = messageOf(error);
     }
     this.loading = false;
-    if (!this.closed) this.timer = setTimeout(() => void this.list(), RELIST_EVERY);
+    if (!this.closed) this.timer = setTimeout(() => void this.list(), Math.max(RELIST_EVERY, this.views.length * 20));
   }
 
   /** Says which devices are in view. */
