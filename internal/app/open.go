@@ -95,12 +95,10 @@ func (a *App) openAccounts(ctx context.Context) (err error) {
 		debug.FreeOSMemory() // hashing a password takes 19 MiB, which a server at rest need not hold
 	}
 	a.life.background("sessions of people", a.accounts.Run)
-	a.life.background("presence of devices", a.registry.Run)
 	return nil
 }
 
 func (a *App) openLive(context.Context) error {
-	a.registry.OnChange(a.deviceChanged)
 	a.life.background("rates", a.sampleRates)
 	return nil
 }
@@ -132,6 +130,10 @@ func (a *App) openBroker(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	// The presence of devices that a crash left online changes at once, which
+	// the broker must be there for; it stops after the connections that set it.
+	a.registry.OnChange(a.deviceChanged)
+	a.life.background("presence of devices", a.registry.Run)
 	a.life.onStop("MQTT connections", a.broker.Shutdown)
 	return nil
 }
