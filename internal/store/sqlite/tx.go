@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"maps"
@@ -30,6 +29,7 @@ type tx struct {
 	refs   []*serie // one for each reading of list
 	change change
 	rows   uint64 // of the log that are written already, see maxRow
+	doubt  bool   // SQLite may have undone the transaction, see lost
 	fault  error  // after which the transaction can only be rolled back
 	ended  bool
 }
@@ -150,6 +150,9 @@ func (t *tx) write(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if t.doubt && t.lost() {
+		return errLost
+	}
 	if t.rows == 0 || !t.batch.empty() {
 		if err := t.writeRow(); err != nil {
 			return err
@@ -216,50 +219,10 @@ func (t *tx) end() {
 	t.s.buffer = txBuffer{batch: t.batch, messages: t.list[:0], refs: t.refs[:0]}
 }
 
-// Savepoint runs fn so that an error of it undoes what it wrote.
-func (t *tx) Savepoint(ctx context.Context, fn func(store.Writer) error) error {
-	if err := t.usable(); err != nil {
-		return err
-	}
-	if err := t.w.exec(ctx, "savepoint change"); err != nil {
-		return t.fail(fmt.Errorf("set a savepoint: %w", err))
-	}
-	before := t.change.clone()
-	if err := fn(t); err != nil {
-		t.change = before
-		if undo := t.w.exec(ctx, "rollback to change; release change"); undo != nil {
-			return errors.Join(err, t.fail(fmt.Errorf("return to a savepoint: %w", undo)))
-		}
-		return err
-	}
-	if err := t.w.exec(ctx, "release change"); err != nil {
-		return t.fail(fmt.Errorf("release a savepoint: %w", err))
-	}
-	return nil
-}
-
 // fail remembers that the transaction can only be rolled back.
 func (t *tx) fail(err error) error {
 	t.fault = err
 	return err
-}
-
-func (t *tx) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	if err := errors.Join(t.usable(), ctx.Err()); err != nil {
-		return nil, err
-	}
-	return t.w.conn.ExecContext(context.WithoutCancel(ctx), query, args...)
-}
-
-func (t *tx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	if err := errors.Join(t.usable(), ctx.Err()); err != nil {
-		return nil, err
-	}
-	return t.w.conn.QueryContext(context.WithoutCancel(ctx), query, args...)
-}
-
-func (t *tx) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
-	return t.w.conn.QueryRowContext(context.WithoutCancel(ctx), query, args...)
 }
 
 func validate(readings []trefoil.Reading) error {

@@ -110,3 +110,50 @@ func TestManySeriesOfOneDeviceAreFoundInAnyOrder(t *testing.T) {
 		}
 	}
 }
+
+func TestTransactionThatTheDatabaseUndidIsNotCommittedInParts(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, store.Options{})
+	const insert = "insert into profile (name, doc) values ('a', '{}')"
+	for name, undo := range map[string]func(tx store.Tx) error{
+		"by a change": func(tx store.Tx) error {
+			_, err := tx.ExecContext(context.Background(), "insert or rollback into profile (name, doc) values ('a', '{}')")
+			return err
+		},
+		"inside a savepoint": func(tx store.Tx) error {
+			return tx.Savepoint(context.Background(), func(w store.Writer) error {
+				_, err := w.ExecContext(context.Background(), "insert or rollback into profile (name, doc) values ('a', '{}')")
+				return err
+			})
+		},
+		"by a query": func(tx store.Tx) error {
+			var name string
+			return tx.QueryRowContext(context.Background(), "insert or rollback into profile (name, doc) values ('a', '{}') returning name").Scan(&name)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			seq := s.Seq()
+			tx, err := s.Begin(context.Background())
+			if err == nil {
+				err = tx.Append(numbered(0, 0))
+			}
+			if err == nil {
+				_, err = tx.ExecContext(context.Background(), insert)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := undo(tx); err == nil {
+				t.Fatal("a conflict: got no error")
+			}
+			if _, err := tx.Commit(context.Background()); err == nil {
+				t.Error("commit: got no error, want one: the transaction is gone")
+			}
+			after := open(t, copyFiles(t, dir), store.Options{})
+			if got := len(readAll(t, after, "dev-0", "n")); got != 0 || after.Seq() != seq || s.Seq() != seq {
+				t.Errorf("got %d readings, seq %d and %d after a crash; want 0 and %d", got, s.Seq(), after.Seq(), seq)
+			}
+		})
+	}
+	commit(t, s, numbered(0, 1))
+}

@@ -53,11 +53,11 @@ func Run(t *testing.T, newDatabase func(t *testing.T) Database) {
 }
 
 // walkingClock gives a clock that goes on by seven minutes whenever somebody
-// looks at it, and starts again after ten hours.
+// looks at it, and starts again after forty hours.
 func walkingClock() func() time.Time {
 	var looks atomic.Int64
 	return func() time.Time {
-		return (noon - 5*hour).Time().Add(time.Duration(looks.Add(1)*7%600) * time.Minute)
+		return (noon - 5*hour).Time().Add(time.Duration(looks.Add(1)*7%2400) * time.Minute)
 	}
 }
 
