@@ -120,21 +120,27 @@ func (c *conn) done(rest []byte) {
 	}
 }
 
-// read is the reader goroutine from CONNECT to the end.
+// read is the reader, to the end of the connection.
 func (c *conn) read() {
 	for {
-		c.busy.Store(false)
-		b, err := c.next()
-		c.busy.Store(true)
-		if err == nil {
-			err = c.handleAll(b)
-		}
-		if err != nil {
+		if err := c.readOnce(); err != nil {
 			c.readFailed(err)
 			return
 		}
-		c.lastRead.Store(time.Now().UnixNano()) // waiting for a handler is not silence
 	}
+}
+
+// readOnce waits for bytes and handles what is complete.
+func (c *conn) readOnce() error {
+	c.busy.Store(false)
+	b, err := c.next()
+	c.busy.Store(true)
+	if err != nil {
+		return err
+	}
+	err = c.handleAll(b)
+	c.lastRead.Store(time.Now().UnixNano()) // waiting for a handler is not silence
+	return err
 }
 
 // handleAll handles every complete packet in b and serves the connection

@@ -165,11 +165,22 @@ func (s *Server) Serve(l net.Listener) error {
 // acceptPause is how long to wait after a failed accept.
 const acceptPause = 50 * time.Millisecond
 
-// start runs the reader of a new connection in a goroutine of its own.
+// start runs the reader of a new connection in a goroutine of its own. CONNECT
+// needs a deep stack, which would stay with a connection that is idle from
+// then on; so that the reader goes on in a fresh one.
 func (s *Server) start(nc net.Conn) {
-	if c := s.admit(nc); c != nil {
-		go s.run(c)
+	c := s.admit(nc)
+	if c == nil {
+		return
 	}
+	go func() {
+		if err := c.readOnce(); err != nil {
+			c.readFailed(err)
+			s.end(c)
+			return
+		}
+		go s.run(c)
+	}()
 }
 
 // ServeConn serves one connection that somebody else accepted, such as a
@@ -213,8 +224,13 @@ func (s *Server) admit(nc net.Conn) *conn {
 const refusalRoom = 1000
 
 func (s *Server) run(c *conn) {
-	defer s.work.Done()
 	c.read()
+	s.end(c)
+}
+
+// end waits for what is left of a connection whose reader has ended.
+func (s *Server) end(c *conn) {
+	defer s.work.Done()
 	s.finish(c)
 	c.waitClosed()
 	s.removeConn(c)
