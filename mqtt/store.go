@@ -14,7 +14,8 @@ import (
 // durable together or not at all. Changes take effect in the order of the
 // calls; a later call is never durable without the earlier ones. Every change
 // is idempotent, see the kinds, and may be committed twice in a row; a change
-// for a session that is not there, or no longer, has no effect.
+// for a session that is not there, or no longer, has no effect. Times are kept
+// to the microsecond at least.
 type Store interface {
 	// Commit makes changes durable and then calls done exactly once, from any
 	// goroutine, also before Commit returns; with an error, none of them is
