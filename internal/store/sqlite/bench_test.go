@@ -99,3 +99,63 @@ func BenchmarkLatestOf10000Devices(b *testing.B) {
 		}
 	}
 }
+
+// fleet makes messages of devices with four metrics each, round robin, ten
+// seconds apart per device.
+func fleet(devices, messages int) []*trefoil.Message {
+	names := []string{"temperature", "humidity", "pressure", "battery"}
+	out := make([]*trefoil.Message, messages)
+	for i := range out {
+		at := trefoil.Instant(1_700_000_000_000_000 + int64(i/devices)*10_000_000 + int64(i%devices)*1000)
+		m := &trefoil.Message{Device: trefoil.DeviceID(fmt.Sprintf("dev-%05d", i%devices)), Via: trefoil.ViaMQTT, Received: at}
+		for k, name := range names {
+			m.Readings = append(m.Readings, trefoil.Reading{Metric: name, Time: at, Value: trefoil.NumberValue(float64((i*7+k*13)%3000) / 100)})
+		}
+		out[i] = m
+	}
+	return out
+}
+
+// Each size runs twice: with appends alone, and with the upkeep that a server
+// does between commits, in the default memory.
+func BenchmarkAppendWithFsync(b *testing.B) {
+	for _, size := range []int{20, 250, 1250, 4000} {
+		for _, upkeep := range []bool{false, true} {
+			b.Run(fmt.Sprintf("batch=%d/upkeep=%v", size, upkeep), func(b *testing.B) {
+				began := time.Now()
+				options := store.Options{Now: func() time.Time { // that of the readings, so that only memory makes upkeep due
+					return time.Unix(1_700_000_000, 0).Add(time.Since(began))
+				}}
+				if !upkeep {
+					options.HeadBytes = 1 << 40
+				}
+				s := open(b, b.TempDir(), options)
+				appendFleet(b, s, size, upkeep)
+			})
+		}
+	}
+}
+
+func appendFleet(b *testing.B, s *sqlite.Store, size int, upkeep bool) {
+	list := fleet(10_000, 20_000)
+	next := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		batch := make([]*trefoil.Message, size)
+		for i := range batch {
+			batch[i] = list[next%len(list)]
+			next++
+			for k := range batch[i].Readings {
+				batch[i].Readings[k].Time += 20_000_000
+			}
+		}
+		commit(b, s, batch...)
+		if !upkeep {
+			continue
+		}
+		if _, err := s.Maintain(b.Context(), 2*time.Millisecond); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(4*next)/b.Elapsed().Seconds(), "readings/s")
+}

@@ -1,14 +1,12 @@
 package sqlite_test
 
 import (
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/trefoil-iot/trefoil"
 	"github.com/trefoil-iot/trefoil/internal/store"
 	"github.com/trefoil-iot/trefoil/internal/store/sqlite"
 )
@@ -75,55 +73,5 @@ func write(t *testing.T, path string, b []byte) {
 	t.Helper()
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
-	}
-}
-
-// fleet makes messages of devices with four metrics each, round robin, ten
-// seconds apart per device.
-func fleet(devices, messages int) []*trefoil.Message {
-	names := []string{"temperature", "humidity", "pressure", "battery"}
-	out := make([]*trefoil.Message, messages)
-	for i := range out {
-		at := trefoil.Instant(1_700_000_000_000_000 + int64(i/devices)*10_000_000 + int64(i%devices)*1000)
-		m := &trefoil.Message{Device: trefoil.DeviceID(fmt.Sprintf("dev-%05d", i%devices)), Via: trefoil.ViaMQTT, Received: at}
-		for k, name := range names {
-			m.Readings = append(m.Readings, trefoil.Reading{Metric: name, Time: at, Value: trefoil.NumberValue(float64((i*7+k*13)%3000) / 100)})
-		}
-		out[i] = m
-	}
-	return out
-}
-
-func BenchmarkAppendWithFsync(b *testing.B) {
-	for _, size := range []int{20, 250, 1250, 4000} {
-		b.Run(fmt.Sprintf("batch=%d", size), func(b *testing.B) {
-			s := open(b, b.TempDir(), store.Options{HeadBytes: 1 << 40})
-			list := fleet(10_000, 20_000)
-			step := trefoil.Instant(20_000_000)
-			next := 0
-			b.ReportAllocs()
-			for b.Loop() {
-				tx, err := s.Begin(b.Context())
-				if err != nil {
-					b.Fatal(err)
-				}
-				for range size {
-					m := list[next%len(list)]
-					if err := tx.Append(m); err != nil {
-						b.Fatal(err)
-					}
-					next++
-				}
-				if _, err := tx.Commit(b.Context()); err != nil {
-					b.Fatal(err)
-				}
-				for i := next - size; i < next; i++ {
-					for k := range list[i%len(list)].Readings {
-						list[i%len(list)].Readings[k].Time += step
-					}
-				}
-			}
-			b.ReportMetric(float64(4*next)/b.Elapsed().Seconds(), "readings/s")
-		})
 	}
 }
