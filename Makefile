@@ -5,7 +5,7 @@ GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 COMMIT      := $(shell git rev-parse --short HEAD 2>/dev/null)
 
-.PHONY: help build demo test tools web generate fmt lint bench screenshots clean
+.PHONY: help build demo test tools web generate fmt lint bench torture screenshots clean
 
 help: ## say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|'
@@ -39,6 +39,9 @@ lint: tools ## the checks of the Go code alone
 
 bench: build ## measure, next to Mosquitto; ROUNDS=5 SECONDS=5 YARDSTICK=../shared/yardstick
 	@BINARY_UNDER_TEST=build/trefoil ROUNDS=$(ROUNDS) SECONDS=$(SECONDS) YARDSTICK=$(YARDSTICK) go run ./test/bench
+
+torture: build ## kill the server again and again under load, then look what is lost; ROUNDS=200
+	@go run ./test/torture -binary build/trefoil $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(SEED),-seed $(SEED))
 
 screenshots: build ## take the pictures of the documents again
 	cd test/browser && npm ci --no-audit --no-fund && BINARY_UNDER_TEST=$(CURDIR)/build/trefoil node screenshots.mjs

@@ -53,7 +53,9 @@ func command(ctx context.Context, args []string, stdout io.Writer, stderr *os.Fi
 	flags.IntVar(&o.inFlight, "in-flight", 20, "messages that a publisher has in flight")
 	flags.DurationVar(&o.up[0], "shortest", 100*time.Millisecond, "shortest life of a server that got ready")
 	flags.DurationVar(&o.up[1], "longest", time.Second, "longest life of one")
-	if err := flags.Parse(args); err != nil {
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil {
 		return err
 	}
 	if o.rounds < 1 || o.devices < 1 || o.inFlight < 1 || o.up[0] < 0 || o.up[1] <= o.up[0] {

@@ -29,10 +29,10 @@ type storedRow struct {
 
 // receivedRow sums up what one subscriber got from the publishers of one QoS.
 type receivedRow struct {
-	name                                       string
 	version                                    packet.Version
 	qos, publishers                            byte // QoS of the subscription, and of the publishers
 	sent, received, lost, repeated, outOfOrder int
+	unmarked                                   int // came again without DUP
 }
 
 // verify compares what was sent with what is in history and what came to the
@@ -108,7 +108,10 @@ func (r *run) verifyStored(ctx context.Context, p *publisher, row *storedRow, ou
 }
 
 func (r *run) verifyReceived(s *subscriber, qos byte, out *report) receivedRow {
-	row := receivedRow{name: s.who.clientID, version: s.who.version, qos: s.qos, publishers: qos}
+	row := receivedRow{version: s.who.version, qos: s.qos, publishers: qos}
+	if qos == 2 {
+		row.unmarked = s.unmarked
+	}
 	for _, p := range r.publishers {
 		if p.qos != qos {
 			continue
@@ -177,11 +180,11 @@ func (r *report) print(w io.Writer) {
 	}
 	_ = t.Flush() // to a terminal or a pipe; there is no one to tell
 	fmt.Fprintln(w)
-	fmt.Fprintln(t, "subscriber\tpublishers\tsent\treceived\tlost\trepeated\tout of order\t")
+	fmt.Fprintln(t, "subscriber\tpublishers\tsent\treceived\tlost\trepeated\tout of order\tagain without DUP\t")
 	for _, s := range r.received {
 		name := map[packet.Version]string{packet.V311: "3.1.1", packet.V5: "5.0"}[s.version]
-		fmt.Fprintf(t, "%s QoS %d\tQoS %d\t%d\t%d\t%d\t%d\t%d\t\n",
-			name, s.qos, s.publishers, s.sent, s.received, s.lost, s.repeated, s.outOfOrder)
+		fmt.Fprintf(t, "%s QoS %d\tQoS %d\t%d\t%d\t%d\t%d\t%d\t%d\t\n",
+			name, s.qos, s.publishers, s.sent, s.received, s.lost, s.repeated, s.outOfOrder, s.unmarked)
 	}
 	_ = t.Flush() // as above
 	if len(r.faults) > 0 {

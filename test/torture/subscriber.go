@@ -20,8 +20,9 @@ type subscriber struct {
 	mu         sync.Mutex
 	known      bool // a CONNACK came
 	subscribed bool
-	ready      chan struct{}       // closed when it is subscribed
+	ready      chan struct{}  // closed when it is subscribed
 	held       map[uint16]int // QoS 2 identifiers between PUBLISH and PUBREL, with the number
+	unmarked   int            // QoS 2 messages that came again without DUP
 	from       map[string]*sequence
 }
 
@@ -125,24 +126,23 @@ func (s *subscriber) message(h packet.Header, body []byte) ([]byte, error) {
 	if err := p.Decode(s.who.version, h.Flags, body); err != nil {
 		return nil, err
 	}
-	var payload []struct{ N int }
-	if err := json.Unmarshal(p.Payload, &payload); err != nil || len(payload) == 0 {
-		return nil, fmt.Errorf("subscriber got %q from %s: %w", p.Payload, p.Topic, err)
-	}
-	number := payload[0].N
-	if p.QoS == 0 || p.QoS > s.qos {
-		return nil, fmt.Errorf("subscriber with QoS %d got %d with QoS %d", s.qos, number, p.QoS)
+	number, err := numberOf(p.Payload)
+	if err != nil || p.QoS == 0 || p.QoS > s.qos {
+		return nil, fmt.Errorf("subscriber with QoS %d got %q from %s with QoS %d: %v", s.qos, p.Payload, p.Topic, p.QoS, err)
 	}
 	ack := packet.Ack{Type: packet.PUBACK, PacketID: p.PacketID}
 	if p.QoS == 2 {
 		ack.Type = packet.PUBREC
 		before, again := s.held[p.PacketID]
-		if again && (before != number || !p.Dup) {
-			return nil, fmt.Errorf("subscriber got identifier %d for message %d with DUP %v; it was for %d and is not released",
-				p.PacketID, number, p.Dup, before)
+		if again && before != number {
+			return nil, fmt.Errorf("subscriber got message %d with identifier %d, which is that of %d and not released",
+				number, p.PacketID, before)
 		}
 		s.held[p.PacketID] = number
 		if again {
+			if !p.Dup {
+				s.unmarked++
+			}
 			return ack.Append(nil, s.who.version), nil
 		}
 	}
@@ -152,6 +152,18 @@ func (s *subscriber) message(h packet.Header, body []byte) ([]byte, error) {
 	}
 	s.from[device].add(number)
 	return ack.Append(nil, s.who.version), nil
+}
+
+// numberOf reads what [publisher.append] wrote.
+func numberOf(payload []byte) (int, error) {
+	var readings []struct{ N int }
+	if err := json.Unmarshal(payload, &readings); err != nil {
+		return 0, err
+	}
+	if len(readings) == 0 {
+		return 0, errors.New("no readings")
+	}
+	return readings[0].N, nil
 }
 
 // last is the highest number that came from the device.
