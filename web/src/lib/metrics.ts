@@ -42,7 +42,7 @@ export function sortMetrics<T extends { metric: string; kind: Kind }>(metrics: T
   return metrics.sort((a, b) => rank(a) - rank(b) || (a.metric < b.metric ? -1 : 1));
 }
 
-/** Metrics that share a chart: those with the same unit. One without a unit has a chart of its own, and so has a coordinate: a latitude says nothing beside a longitude. */
+/** Metrics that share a chart: those with the same unit, see {@link groupByUnit}. */
 export interface Group {
   key: string;
   unit: string;
@@ -51,11 +51,19 @@ export interface Group {
 
 export const MAX_LINES = 6; // as many as there are colours
 
+// One without a unit has a chart of its own. So has what a device tells about
+// itself and its place: the line of a full battery only flattens that of the
+// humidity, and a latitude says nothing beside a longitude.
+function shares(m: MetricView): boolean {
+  return m.unit !== "" && !ITSELF.test(m.metric);
+}
+
+/** Charts for the numbers among metrics, in their order. */
 export function groupByUnit(metrics: readonly MetricView[]): Group[] {
   const groups: Group[] = [];
   for (const m of metrics) {
     if (m.kind !== "number") continue;
-    const open = m.unit && m.unit !== "°" ? groups.find((g) => g.unit === m.unit && g.metrics.length < MAX_LINES) : undefined;
+    const open = shares(m) ? groups.find((g) => g.unit === m.unit && shares(g.metrics[0]!) && g.metrics.length < MAX_LINES) : undefined;
     if (open) open.metrics.push(m);
     else groups.push({ key: m.metric, unit: m.unit, metrics: [m] });
   }

@@ -32,6 +32,11 @@ describe("charts", () => {
     expect(groups.map((g) => g.metrics.map((m) => m.metric))).toEqual([["in", "out"], ["t"], ["n"], ["m"]]);
   });
 
+  it("a battery does not flatten the humidity", () => {
+    const groups = groupByUnit([metricView("humidity", { unit: "%" }, 45), metricView("battery", { unit: "%" }, 98)]);
+    expect(groups.length).toBe(2);
+  });
+
   it("the date stands where a day begins", () => {
     const midnight = new Date(2026, 10, 22).getTime();
     expect(timeLabels([midnight - 3_600_000, midnight, midnight + 3_600_000], 3_600_000, 0)).toEqual(["23:00\nNov 21", "00:00\nNov 22", "01:00"]);
@@ -44,7 +49,8 @@ describe("charts", () => {
 
   it("value labels have the decimals that tell them apart", () => {
     expect(valueLabels([1, 1.05, 1.1], 0.05)).toEqual(["1.00", "1.05", "1.10"]);
-    expect(valueLabels([1_000_000, 1_500_000], 500_000)).toEqual(["1M", "1.5M"]);
+    expect(valueLabels([0, 500_000, 1_000_000], 500_000)).toEqual(["0.0", "0.5M", "1.0M"]);
+    expect(valueLabels([330_506.8, 330_507], 0.2)).toEqual(["330,506.8", "330,507.0"]);
   });
 
   it("the noise of the last decimal does not fill the height", () => {

@@ -29,19 +29,19 @@ function clockLabel(d: Date, step: number): string {
   return step >= 1000 ? seconds : `${seconds}.${Math.floor(d.getMilliseconds() / 100)}`;
 }
 
-/** Labels of values that are step apart, all with the decimals that tell them apart. */
+/** Labels of values that are step apart: all with the decimals that tell them apart, large ones shortened where that leaves them different. */
 export function valueLabels(values: readonly number[], step: number): string[] {
-  const decimals = Math.min(6, Math.max(0, -Math.floor(Math.log10(step) + 1e-9)));
-  return values.map((v) => (Math.abs(v) >= 100_000 ? shortNumber(v) : formatNumber(v, decimals)));
+  const largest = Math.max(...values.map(Math.abs));
+  const [unit, letter] = UNITS.find(([size]) => largest >= 100_000 && largest >= size && step >= size / 100) ?? [1, ""];
+  const decimals = Math.min(6, Math.max(0, -Math.floor(Math.log10(step / unit) + 1e-9)));
+  return values.map((v) => formatNumber(v / unit, decimals) + (v === 0 ? "" : letter));
 }
 
-function shortNumber(v: number): string {
-  const size = Math.abs(v);
-  for (const [unit, letter] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]] as const) {
-    if (size >= unit) return `${formatNumber(v / unit)}${letter}`;
-  }
-  return formatNumber(v);
-}
+const UNITS = [
+  [1e9, "G"],
+  [1e6, "M"],
+  [1e3, "k"],
+] as const;
 
 /**
  * The range of the value axis for values between low and high: a tenth of room

@@ -66,7 +66,7 @@ export function optionsOf(setup: ChartSetup): uPlot.Options {
     },
     axes: [
       { ...axis, space: 84, size: 44, values: (_u, splits, _i, _s, step) => timeLabels(splits, step, setup.window()[0]) },
-      { ...axis, space: 36, size: AXIS_WIDTH, values: (_u, splits, _i, _s, step) => valueLabels(splits, step) },
+      { ...axis, space: 36, size: (_u, labels) => axisWidth(labels), values: (_u, splits, _i, _s, step) => valueLabels(splits, step) },
     ],
     series: [{}, ...seriesOf(setup)],
     bands: setup.banded ? setup.lines.map((_, i) => bandOf(i)) : [],
@@ -76,6 +76,12 @@ export function optionsOf(setup: ChartSetup): uPlot.Options {
       setSelect: [(u) => selected(u, setup)],
     },
   };
+}
+
+// Labels that are longer than usual get the room that they need.
+function axisWidth(labels: string[] | null): number {
+  const longest = Math.max(0, ...(labels ?? []).map((l) => l.length));
+  return Math.max(AXIS_WIDTH, longest * parseFloat(getComputedStyle(document.body).fontSize) * 0.58 + 14);
 }
 
 function leastDecimals(lines: readonly Line[]): number | undefined {
