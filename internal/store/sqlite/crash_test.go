@@ -50,17 +50,15 @@ func readAll(t testing.TB, s *sqlite.Store, device trefoil.DeviceID, metric stri
 	return out
 }
 
-func TestCrashBetweenAnyTwoStepsOfUpkeepLosesAndDoublesNothing(t *testing.T) {
-	const devices, hours = 30, 3
-	dir := t.TempDir()
-	start := trefoil.InstantOf(time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC))
-	now := start.Time().Add(hours * time.Hour)
-	s := open(t, dir, store.Options{Now: func() time.Time { return now }})
+// twoMinutes commits a reading of each of 30 devices every two minutes, n
+// times, replaces some, and gives what is there then.
+func twoMinutes(t *testing.T, s *sqlite.Store, start trefoil.Instant, n int) map[trefoil.DeviceID][]store.Sample {
+	t.Helper()
 	at := func(i int) trefoil.Instant { return start + trefoil.Instant(i)*120_000_000 }
 	want := map[trefoil.DeviceID][]store.Sample{}
-	for i := range hours*30 + 10 {
+	for i := range n {
 		var list []*trefoil.Message
-		for d := range devices {
+		for d := range 30 {
 			id := trefoil.DeviceID(fmt.Sprintf("dev-%02d", d))
 			m := &trefoil.Message{Device: id, Readings: []trefoil.Reading{{Metric: "m", Time: at(i), Value: trefoil.NumberValue(float64(i + d))}}}
 			want[id] = append(want[id], store.Sample{Time: at(i), Value: m.Readings[0].Value})
@@ -72,6 +70,16 @@ func TestCrashBetweenAnyTwoStepsOfUpkeepLosesAndDoublesNothing(t *testing.T) {
 		}
 		commit(t, s, list...)
 	}
+	return want
+}
+
+func TestCrashBetweenAnyTwoStepsOfUpkeepLosesAndDoublesNothing(t *testing.T) {
+	const hours = 3
+	dir := t.TempDir()
+	start := trefoil.InstantOf(time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC))
+	now := start.Time().Add(hours * time.Hour)
+	s := open(t, dir, store.Options{Now: func() time.Time { return now }})
+	want := twoMinutes(t, s, start, hours*30+10)
 	check := func(step int) {
 		after := open(t, copyFiles(t, dir), store.Options{})
 		for id, samples := range want {

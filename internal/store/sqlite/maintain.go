@@ -208,8 +208,9 @@ func headMemory(h *series.Head) (n int64) {
 	return n
 }
 
-// cutSlice is the number of commits whose rows one statement deletes.
-const cutSlice = 64
+// cutSlice is the number of commits whose rows one statement deletes. A row
+// may have megabytes, all of whose pages are visited.
+const cutSlice = 16
 
 // cutLog deletes rows of the log that the round has made needless.
 func (s *Store) cutLog(ctx context.Context, deadline time.Time) error {
