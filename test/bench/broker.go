@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -52,7 +51,7 @@ func (b *bench) start(ctx context.Context) error {
 
 // ingest measures how many messages are acknowledged, next to Mosquitto.
 func (b *bench) ingest(ctx context.Context) error {
-	s, dir, err := b.server(ctx)
+	s, _, err := b.server(ctx)
 	if err != nil {
 		return err
 	}
@@ -82,32 +81,7 @@ func (b *bench) ingest(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := s.Stop(ctx); err != nil {
-		return err
-	}
-	return b.disk(ctx, dir)
-}
-
-// disk measures the bytes that a reading takes after a clean stop.
-func (b *bench) disk(ctx context.Context, dir string) error {
-	s, err := b.serverOn(ctx, dir)
-	if err != nil {
-		return err
-	}
-	defer s.Kill()
-	admin, err := s.Admin(ctx)
-	if err != nil {
-		return err
-	}
-	var about struct {
-		Store struct{ Bytes, Readings float64 }
-	}
-	if err := admin.Call(ctx, "GET", "/api/v1/server", nil, &about); err != nil {
-		return err
-	}
-	b.report.atMost("disk per reading of that load", about.Store.Bytes/about.Store.Readings, 2, "bytes",
-		fmt.Sprintf("%s readings in %s MB", rounded(about.Store.Readings), rounded(about.Store.Bytes/mb)))
-	return nil
+	return s.Stop(ctx)
 }
 
 // latency measures how soon an ack comes at a steady rate.
@@ -127,10 +101,9 @@ func (b *bench) latency(ctx context.Context) error {
 	return s.Stop(ctx)
 }
 
-// idleConnections measures what 10,000 connections cost in memory, and how
-// long they take to come back after a restart.
+// idleConnections measures what 10,000 connections cost in memory.
 func (b *bench) idleConnections(ctx context.Context) error {
-	s, dir, err := b.server(ctx)
+	s, _, err := b.server(ctx)
 	if err != nil {
 		return err
 	}
@@ -143,19 +116,11 @@ func (b *bench) idleConnections(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ours, _, err := b.mqttidle(ctx, "-addr", s.MQTT, "-pid", strconv.Itoa(s.PID), "-user", d.ID, "-token", d.Token)
+	ours, err := b.mqttidle(ctx, "-addr", s.MQTT, "-pid", strconv.Itoa(s.PID), "-user", d.ID, "-token", d.Token)
 	if err != nil {
 		return err
 	}
 	if err := s.Stop(ctx); err != nil {
-		return err
-	}
-	if s, err = b.serverOn(ctx, dir); err != nil {
-		return err
-	}
-	defer s.Kill()
-	_, back, err := b.mqttidle(ctx, "-addr", s.MQTT, "-pid", strconv.Itoa(s.PID), "-user", d.ID, "-token", d.Token, "-settle", "0s")
-	if err != nil {
 		return err
 	}
 	m, err := b.startMosquitto(ctx)
@@ -163,34 +128,26 @@ func (b *bench) idleConnections(ctx context.Context) error {
 		return err
 	}
 	defer m.stop()
-	theirs, _, err := b.mqttidle(ctx, "-addr", m.addr, "-pid", strconv.Itoa(m.cmd.Process.Pid))
+	theirs, err := b.mqttidle(ctx, "-addr", m.addr, "-pid", strconv.Itoa(m.cmd.Process.Pid))
 	if err != nil {
 		return err
 	}
 	b.report.atMost("memory per idle connection", ours, 6, "KB", fmt.Sprintf("10,000 connections; Mosquitto %s KB", rounded(theirs)))
-	b.report.atMost("10,000 connections after a restart", back.Seconds(), 10, "s", "one after the other")
 	return nil
 }
 
-// mqttidle opens idle connections and returns kilobytes per connection and
-// the time that opening them took.
-func (b *bench) mqttidle(ctx context.Context, args ...string) (float64, time.Duration, error) {
+// mqttidle opens idle connections and returns kilobytes per connection.
+func (b *bench) mqttidle(ctx context.Context, args ...string) (float64, error) {
 	cmd := exec.CommandContext(ctx, b.idle, append(args, "-n", "10000")...)
 	cmd.Stderr = os.Stderr
-	cmd.Dir = filepath.Dir(b.idle)
 	out, err := cmd.Output()
 	if err != nil {
-		return 0, 0, fmt.Errorf("mqttidle: %w", err)
+		return 0, fmt.Errorf("mqttidle: %w", err)
 	}
 	// "10000 connections in 1.2s; resident 1 KiB -> 2 KiB; 5.60 KB per connection"
 	fields := strings.Fields(string(out))
-	if len(fields) < 14 {
-		return 0, 0, fmt.Errorf("mqttidle says %q", out)
+	if len(fields) < 4 {
+		return 0, fmt.Errorf("mqttidle says %q", out)
 	}
-	took, err := time.ParseDuration(strings.TrimSuffix(fields[3], ";"))
-	if err != nil {
-		return 0, 0, err
-	}
-	kb, err := strconv.ParseFloat(fields[len(fields)-4], 64)
-	return kb, took, err
+	return strconv.ParseFloat(fields[len(fields)-4], 64)
 }

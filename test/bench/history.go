@@ -9,9 +9,10 @@ import (
 	"github.com/trefoil-iot/trefoil/test/trefoiltest"
 )
 
-// history measures queries over what a sensor sends every ten seconds.
+// history measures queries over what a sensor sends every ten seconds, and the
+// disk that it takes.
 func (b *bench) history(ctx context.Context) error {
-	s, _, err := b.server(ctx)
+	s, dir, err := b.server(ctx)
 	if err != nil {
 		return err
 	}
@@ -41,6 +42,31 @@ func (b *bench) history(ctx context.Context) error {
 		}
 		b.report.atMost(q.name, took, q.goal, "ms", "over HTTP; a reading every 10 s")
 	}
+	if err := s.Stop(ctx); err != nil {
+		return err
+	}
+	return b.disk(ctx, dir)
+}
+
+// disk measures the bytes that a reading takes after a clean stop.
+func (b *bench) disk(ctx context.Context, dir string) error {
+	s, err := b.serverOn(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer s.Kill()
+	admin, err := s.Admin(ctx)
+	if err != nil {
+		return err
+	}
+	var about struct {
+		Store struct{ Bytes, Readings float64 }
+	}
+	if err := admin.Call(ctx, "GET", "/api/v1/server", nil, &about); err != nil {
+		return err
+	}
+	b.report.atMost("disk per reading, a year of a 10 s sensor", about.Store.Bytes/about.Store.Readings, 2, "bytes",
+		fmt.Sprintf("%s readings in %s MB, everything included", rounded(about.Store.Readings), rounded(about.Store.Bytes/mb)))
 	return s.Stop(ctx)
 }
 

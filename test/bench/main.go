@@ -59,6 +59,7 @@ var groups = []struct {
 	{"live", (*bench).live},
 	{"history", (*bench).history},
 	{"idle", (*bench).idleConnections},
+	{"reconnect", (*bench).reconnect},
 }
 
 func run(ctx context.Context) error {
