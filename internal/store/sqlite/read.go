@@ -42,6 +42,8 @@ type view struct {
 	head  series.Columns // what is not emitted yet
 	rows  *sql.Rows      // nil if there are no chunks
 	valid bool           // rows stands on a row
+
+	samples []store.Sample // memory that one block leaves to the next
 }
 
 // view takes head and chunks of the series as they are at one moment; nil if
@@ -156,8 +158,4 @@ func (v *view) emitSummary(ctx context.Context, c chunkRow) error {
 		return fmt.Errorf("chunk at %v: %w", c.first.Time(), err)
 	}
 	return v.visit(block(sum, c.first, c.last))
-}
-
-func (v *view) emit(ctx context.Context, c *series.Columns) error {
-	return visitColumns(ctx, c, v.r.Reverse, v.visit)
 }

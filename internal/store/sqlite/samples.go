@@ -12,22 +12,21 @@ import (
 // blockSize is the number of samples in a block of single readings.
 const blockSize = 1024
 
-// visitColumns gives c to visit in blocks with samples.
-func visitColumns(ctx context.Context, c *series.Columns, reverse bool, visit func(store.Block) error) error {
-	samples := make([]store.Sample, 0, min(c.Len(), blockSize))
+// emit gives c to visit in blocks with samples.
+func (v *view) emit(ctx context.Context, c *series.Columns) error {
 	for start := 0; start < c.Len(); start += blockSize {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		from, to := start, min(start+blockSize, c.Len())
-		if reverse {
+		if v.r.Reverse {
 			from, to = c.Len()-to, c.Len()-from
 		}
 		part := c.Slice(from, to)
-		samples = appendSamples(samples[:0], &part, reverse)
+		v.samples = appendSamples(v.samples[:0], &part, v.r.Reverse)
 		b := block(part.Summarize(), part.Time(0), part.Time(part.Len()-1))
-		b.Samples = samples
-		if err := visit(b); err != nil {
+		b.Samples = v.samples
+		if err := v.visit(b); err != nil {
 			return err
 		}
 	}
