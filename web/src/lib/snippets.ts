@@ -47,18 +47,19 @@ function curl(t: Target): string {
 }
 
 function python(t: Target): string {
-  return `import json, time
-import paho.mqtt.client as mqtt  # pip install paho-mqtt
+  return `import json
+import paho.mqtt.publish as publish  # pip install paho-mqtt
 
-client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="${t.id}")
-client.username_pw_set("${t.id}", "${token(t)}")
-client.connect("${t.host}", ${t.mqttPort})
-client.loop_start()
-while True:
-    reading = json.dumps(${pythonLiteral(t.payload)})
-    # Returns when the reading is stored on the server's disk.
-    client.publish("devices/${t.id}/telemetry", reading, qos=1).wait_for_publish()
-    time.sleep(10)`;
+# Returns when the reading is on the server's disk.
+publish.single(
+    "devices/${t.id}/telemetry",
+    json.dumps(${pythonLiteral(t.payload)}),
+    qos=1,
+    hostname="${t.host}",
+    port=${t.mqttPort},
+    client_id="${t.id}",
+    auth={"username": "${t.id}", "password": "${token(t)}"},
+)`;
 }
 
 function pythonLiteral(payload: Record<string, unknown>): string {
