@@ -179,15 +179,6 @@ func (c *conn) hasEnded() bool {
 	return c.ended
 }
 
-// send appends what encode makes to the bytes that wait.
-func (c *conn) send(encode func(dst []byte) []byte) {
-	c.mu.Lock()
-	if !c.closed {
-		c.out = encode(c.out)
-	}
-	c.mu.Unlock()
-}
-
 func (c *conn) fail(text string) {
 	c.mu.Lock()
 	c.lastError = text

@@ -12,6 +12,7 @@ func (c *conn) handle(h packet.Header, body []byte) (err error) {
 		if v := recover(); v != nil { // one client must not stop the others
 			c.srv.panicked(c, v, debug.Stack(), body)
 			c.abort(End{Cause: CauseInternal})
+			c.giveUp(c.in.handing)
 			err = errStop
 		}
 	}()

@@ -10,7 +10,8 @@ import "github.com/trefoil-iot/trefoil/mqtt/packet"
 // The handler, or whoever it gives the message to, calls exactly one of
 // [Inbound.Ack] and [Inbound.Forward] exactly once, at any later time, from
 // any goroutine, in any order. Until then nothing is acknowledged and nobody
-// sees the message.
+// sees the message. A handler that panics ends the connection, and the
+// message is refused; it must not have given the message to anybody then.
 type Handler interface {
 	HandlePublish(in *Inbound)
 }

@@ -174,6 +174,35 @@ func (c *conn) release() {
 	}
 }
 
+// giveUp refuses a message whose handler panicked, unless it was acked: the
+// session's next connection waits for it.
+func (c *conn) giveUp(in *Inbound) {
+	c.mu.Lock()
+	lost := false
+	for p := c.head; p != nil && in != nil; p = p.next {
+		lost = lost || p == in && !in.done
+	}
+	c.mu.Unlock()
+	if lost {
+		in.ack(packet.UnspecifiedError, "the server failed over the message")
+	}
+}
+
+// recount sets right what a panic in the midst of release left.
+func (c *conn) recount() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pending, c.pendingB = 0, 0
+	for p := c.head; p != nil; p = p.next {
+		c.pending++
+		c.pendingB += p.size()
+	}
+	if c.pending == 0 && c.drained != nil {
+		close(c.drained)
+		c.drained = nil
+	}
+}
+
 // answer encodes the ack of in and gives its place free.
 func (c *conn) answer(in *Inbound) {
 	c.mu.Lock()

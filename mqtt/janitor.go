@@ -6,7 +6,7 @@ import (
 	"github.com/trefoil-iot/trefoil/mqtt/packet"
 )
 
-// tick is how exact the janitor is. One goroutine looks at all connections:
+// tick is how exact the janitors are. One goroutine looks at all connections:
 // that costs an atomic load for each, where a timer for each would cost memory
 // and a lock at every packet.
 const tick = 250 * time.Millisecond
@@ -15,25 +15,36 @@ const tick = 250 * time.Millisecond
 // rest.
 const lingering = 2 * time.Second
 
-// janitor watches over time: deadlines of CONNECT, keep alive, stuck sockets,
-// expiry of sessions, delayed wills, $SYS.
-func (s *Server) janitor() {
-	t := time.NewTicker(tick)
+// watchConnections keeps the time of connections: deadlines of CONNECT, keep
+// alive, stuck sockets. Nothing in it waits.
+func (s *Server) watchConnections() {
+	s.every(tick, func(now time.Time) {
+		for _, c := range s.connections() {
+			c.check(now)
+		}
+		s.addresses.sweep(now)
+	})
+}
+
+// watchSessions keeps the time of sessions: their expiry and delayed wills;
+// and reports on $SYS. The handler of a will may make it wait.
+func (s *Server) watchSessions() {
+	s.every(tick, func(now time.Time) {
+		s.expire(s.now())
+		s.publishSys(now)
+	})
+}
+
+// every calls f until the server is closed.
+func (s *Server) every(d time.Duration, f func(now time.Time)) {
+	t := time.NewTicker(d)
 	defer t.Stop()
-	for n := 0; ; n++ {
+	for {
 		select {
 		case <-s.ctx.Done():
 			return
 		case <-t.C:
-		}
-		now := time.Now()
-		for _, c := range s.connections() {
-			c.check(now)
-		}
-		s.expire(s.now())
-		s.publishSys(now)
-		if n%240 == 0 {
-			s.addresses.sweep(now)
+			f(time.Now())
 		}
 	}
 }

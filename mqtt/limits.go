@@ -52,8 +52,9 @@ func (b *bucket) owe(n int, now time.Time) time.Duration {
 // addresses counts connections and failed logins per address. An address
 // without either is not in it.
 type addresses struct {
-	mu sync.Mutex
-	m  map[string]*addressState
+	mu    sync.Mutex
+	m     map[string]*addressState
+	swept time.Time
 }
 
 type addressState struct {
@@ -131,10 +132,14 @@ func (a *addresses) succeeded(address string) {
 	}
 }
 
-// sweep forgets old failures.
+// sweep forgets old failures, now and then.
 func (a *addresses) sweep(now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if now.Sub(a.swept) < forgetFailures {
+		return
+	}
+	a.swept = now
 	for address, s := range a.m {
 		if s.failures > 0 && now.Sub(s.failedAt) > forgetFailures {
 			s.failures = 0

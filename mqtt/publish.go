@@ -32,7 +32,9 @@ func (c *conn) handlePublish(flags byte, body []byte) error {
 	case c.refusePublish(in):
 	default:
 		c.srv.prepare(in)
+		c.in.handing = in
 		c.srv.handOver(in)
+		c.in.handing = nil
 	}
 	return c.makeRoom()
 }
@@ -201,7 +203,7 @@ func (c *conn) overRate(in *Inbound) bool {
 	}
 	wait := max(c.in.rate.owe(1, now), c.in.volume.owe(len(in.Payload), now))
 	if wait > 0 {
-		time.Sleep(wait)
+		waitFor(c.srv.ctx, wait)
 	}
 	return false
 }

@@ -82,9 +82,6 @@ func (q *queue) byPacketID(id uint16) *entry {
 // identifiers could be the same.
 func (q *queue) spans(seq uint64) bool { return seq-q.all[q.head].seq >= identifiers }
 
-// seqAt gives the number of all[i].
-func (q *queue) seqAt(i int) uint64 { return q.all[i].seq }
-
 // remove marks e as done with. Its place is given free by trim.
 func (q *queue) remove(e *entry) {
 	if e.state == entryReady && e.msg != nil {

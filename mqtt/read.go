@@ -30,6 +30,7 @@ type reading struct {
 	small   []byte
 	full    bool // the last read filled its buffer
 
+	handing *Inbound   // what the handler is being given
 	topic   *topicName // of the last publish
 	aliases []*topicName
 	settled []Change // messages that the client acknowledged, for one commit

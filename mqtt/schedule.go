@@ -132,5 +132,6 @@ func (q *scheduler) close() {
 	q.workers.Wait()
 }
 
-// schedState is the state of a connection towards the scheduler.
+// schedState is the state of a connection towards the scheduler, one of the
+// above.
 type schedState = atomic.Int32

@@ -32,12 +32,12 @@ type Server struct {
 	ownMu     sync.Mutex // keeps the order of own messages
 	started   time.Time
 
-	sysAt      time.Time // the janitor's
+	sysAt      time.Time // of watchSessions
 	sysVersion uint64
 
 	ctx    context.Context // ends when the server is closed
 	cancel context.CancelFunc
-	work   sync.WaitGroup // readers, writers, loads, the janitor
+	work   sync.WaitGroup // readers, writers, loads, a janitor
 
 	mu        sync.Mutex
 	stopping  bool
@@ -75,7 +75,8 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.sched = newScheduler(runtime.GOMAXPROCS(0))
-	s.work.Go(s.janitor)
+	s.work.Go(s.watchConnections)
+	s.work.Go(s.watchSessions)
 	return s, nil
 }
 

@@ -12,7 +12,11 @@ import (
 // comes: behind all that the connection published.
 func (s *Server) publishWill(c *conn, client *Client, will *Message) {
 	m := *will
-	m.Created = s.now() // [MQTT-3.1.3-9]: it is published now, and its expiry begins
+	m.Created = s.now() // it is published now, and its expiry begins
+	if m.Retain && len(m.Payload) > 0 && !s.retained.room(&m, &s.limits) {
+		m.Retain = false
+		s.drop(Drop{Session: client.Session, Inbound: true, Reason: DropRetained, Topic: m.Topic, QoS: m.QoS, Payload: m.Payload})
+	}
 	in := s.ownInbound(c, &m)
 	in.Client, in.Will = client, true
 	c.push(in)

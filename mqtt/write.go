@@ -42,6 +42,7 @@ func (c *conn) serveSafely() {
 		if v := recover(); v != nil {
 			c.srv.panicked(c, v, debug.Stack(), nil)
 			c.abort(End{Cause: CauseInternal})
+			c.recount()
 		}
 	}()
 	c.serve()
@@ -90,7 +91,7 @@ func (c *conn) flush() bool {
 }
 
 // writeRest waits for a socket that did not take all at once. A socket that
-// takes nothing for too long is closed by the janitor.
+// takes nothing for too long is closed by a janitor.
 func (c *conn) writeRest(b []byte, n int) {
 	for n < len(b) {
 		k, err := c.net.Write(b[n:min(len(b), n+chunk)])
