@@ -55,6 +55,9 @@ func torture(ctx context.Context, o options) (report, error) {
 		out, err = r.verify(ctx)
 	}
 	out.rounds, out.starting, out.took = o.rounds, r.keeper.starting, time.Since(start)
+	if s := r.keeper.server; err != nil && s != nil {
+		err = fmt.Errorf("%w; the server wrote:\n%s", err, s.Output())
+	}
 	return out, errors.Join(err, r.keeper.kill())
 }
 
