@@ -112,12 +112,16 @@ var everything = []struct {
 	{"GET /api/v1/me", false, ""},
 	{"GET /api/v1/server", false, ""},
 	{"GET /api/v1/stats", false, ""},
+	{"GET /api/v1/broker", false, ""},
+	{"GET /api/v1/broker/clients", false, ""},
+	{"DELETE /api/v1/broker/clients/s1", false, ""},
 	{"GET /api/v1/live", false, ""},
 	{"GET /api/v1/devices", false, ""},
 	{"POST /api/v1/devices", false, "{}"},
 	{"GET /api/v1/devices/a", false, ""},
 	{"PATCH /api/v1/devices/a", false, "{}"},
 	{"GET /api/v1/devices/a/drops", false, ""},
+	{"GET /api/v1/devices/a/events", false, ""},
 	{"POST /api/v1/devices/a/telemetry", true, `{"t":1}`},
 	{"GET /api/v1/devices/a/latest", true, ""},
 	{"GET /api/v1/devices/a/metrics", true, ""},
@@ -171,7 +175,7 @@ func TestEveryDocumentedRouteIsTried(t *testing.T) {
 	for _, e := range everything {
 		tried[e.line] = true
 	}
-	fill := strings.NewReplacer("{id}", "a", "{name}", "p")
+	fill := strings.NewReplacer("{id}", "a", "{name}", "p", "{session}", "s1")
 	for path, methods := range d.Paths {
 		for method, op := range methods {
 			line := strings.ToUpper(method) + " " + fill.Replace(path)

@@ -27,6 +27,8 @@ type Deps struct {
 	Latest    Latest
 	Ledger    Ledger
 	System    System
+	Broker    Broker
+	Journal   Journal
 
 	Live    Live         // /api/v1/live and /api/v1/live/events, for users only
 	MQTT    http.Handler // WebSocket /mqtt, which authenticates by itself
@@ -96,6 +98,7 @@ func (s *server) routes(r *router) {
 	add(r, route{"GET /api/v1/devices/{id}/metrics", 200, viewerOrDevice, "listMetrics", "Metrics of a device with their meaning and latest reading"}, s.metrics)
 	addRaw(r, route{"GET /api/v1/devices/{id}/history", 200, viewerOrDevice, "history", "Readings of a range of time, or aggregates of buckets"}, historyParams, historyDoc{}, s.history)
 	add(r, route{"GET /api/v1/devices/{id}/drops", 200, viewer, "listDrops", "What was received and not stored, and why"}, s.drops)
+	add(r, route{"GET /api/v1/devices/{id}/events", 200, viewer, "listEvents", "Last connections, their ends, and refused logins"}, s.deviceEvents)
 
 	add(r, route{"GET /api/v1/profiles", 200, viewer, "listProfiles", "List profiles"}, s.listProfiles)
 	add(r, route{"GET /api/v1/profiles/{name}", 200, viewer, "findProfile", "Get one profile"}, s.findProfile)
@@ -104,6 +107,9 @@ func (s *server) routes(r *router) {
 
 	add(r, route{"GET /api/v1/server", 200, viewer, "server", "About this server"}, s.info)
 	add(r, route{"GET /api/v1/stats", 200, viewer, "stats", "What the server is doing now"}, s.stats)
+	add(r, route{"GET /api/v1/broker", 200, viewer, "broker", "What the MQTT server is doing now"}, s.broker)
+	add(r, route{"GET /api/v1/broker/clients", 200, viewer, "listClients", "List and search MQTT connections"}, s.listClients)
+	add(r, route{"DELETE /api/v1/broker/clients/{session}", 204, operator, "disconnectClient", "End an MQTT connection; its client may come back"}, s.disconnectClient)
 }
 
 // handlers are the routes that are not part of the document.

@@ -41,6 +41,8 @@ type bench struct {
 	ledger   *ingest.Ledger
 	loop     *ingest.Loop
 	system   *fakeSystem
+	broker   fakeBroker
+	journal  fakeJournal
 	live     fakeLive
 	admin    string // session token
 	log      *lockedBuffer
@@ -72,7 +74,7 @@ func newBench(t *testing.T, change ...func(*Deps)) *bench {
 	d := Deps{
 		Devices: b.registry, Profiles: b.registry, Accounts: b.accounts, Keys: b.registry,
 		Telemetry: b.loop, Payload: payload.NewDecoder(payload.Limits{}), Latest: st, Ledger: b.ledger,
-		History: history.New(st), System: b.system, Live: &b.live, MQTT: says("mqtt"), Metrics: says("metrics"), UI: pagesForTests(),
+		History: history.New(st), System: b.system, Broker: &b.broker, Journal: &b.journal, Live: &b.live, MQTT: says("mqtt"), Metrics: says("metrics"), UI: pagesForTests(),
 		Log: log, Now: now, MaxTelemetryBody: 1000,
 	}
 	for _, c := range change {

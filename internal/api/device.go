@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/trefoil-iot/trefoil"
+	"github.com/trefoil-iot/trefoil/internal/journal"
 	"github.com/trefoil-iot/trefoil/internal/registry"
 )
 
@@ -33,6 +34,8 @@ type DeviceDoc struct {
 	Created  time.Time         `json:"created"`
 	Updated  time.Time         `json:"updated"`
 	Latest   map[string]point  `json:"latest,omitempty" doc:"Latest reading by metric, if asked for"`
+
+	Explanation string `json:"explanation,omitempty" doc:"Why it is offline, or since when and from where it is online; left out in lists"`
 }
 
 type presenceDoc struct {
@@ -153,18 +156,24 @@ func (s *server) createDevice(ctx context.Context, in *createInput) (*createOutp
 	if err != nil {
 		return nil, err
 	}
+	doc := documentOf(d)
+	doc.Explanation = journal.Explain(d, nil, s.Now())
 	return &createOutput{
 		Location: "/api/v1/devices/" + string(d.ID),
-		Body:     newDeviceDoc{DeviceDoc: documentOf(d), Token: token},
+		Body:     newDeviceDoc{DeviceDoc: doc, Token: token},
 	}, nil
 }
 
-func (s *server) findDevice(_ context.Context, in *devicePath) (*deviceOutput, error) {
+func (s *server) findDevice(ctx context.Context, in *devicePath) (*deviceOutput, error) {
 	d, err := s.Devices.Find(in.ID)
 	if err != nil {
 		return nil, err
 	}
-	return &deviceOutput{Body: documentOf(d)}, nil
+	doc, err := s.explained(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	return &deviceOutput{Body: doc}, nil
 }
 
 type changeInput struct {
@@ -187,7 +196,11 @@ func (s *server) changeDevice(ctx context.Context, in *changeInput) (*deviceOutp
 	if err != nil {
 		return nil, err
 	}
-	return &deviceOutput{Body: documentOf(d)}, nil
+	doc, err := s.explained(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	return &deviceOutput{Body: doc}, nil
 }
 
 func (s *server) deleteDevice(ctx context.Context, in *devicePath) (*struct{}, error) {

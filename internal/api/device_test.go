@@ -24,8 +24,9 @@ func TestADeviceFromCreationToDeletion(t *testing.T) {
 	delete(device, "token")
 	want := map[string]any{
 		"id": "pump-7", "name": "Pump 7", "tags": map[string]any{"site": "roanoke"}, "profile": "", "online": false,
-		"presence": map[string]any{"online": false, "reason": ""},
-		"created":  "2026-03-01T12:00:00Z", "updated": "2026-03-01T12:00:00Z",
+		"presence":    map[string]any{"online": false, "reason": ""},
+		"explanation": "Never connected, and nobody tried to log in with its id.",
+		"created":     "2026-03-01T12:00:00Z", "updated": "2026-03-01T12:00:00Z",
 	}
 	if diff := cmp.Diff(want, device); diff != "" {
 		t.Errorf("created device (-want +got):\n%s", diff)

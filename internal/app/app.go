@@ -18,6 +18,7 @@ import (
 	"github.com/trefoil-iot/trefoil/internal/broker"
 	"github.com/trefoil-iot/trefoil/internal/config"
 	"github.com/trefoil-iot/trefoil/internal/ingest"
+	"github.com/trefoil-iot/trefoil/internal/journal"
 	"github.com/trefoil-iot/trefoil/internal/live"
 	"github.com/trefoil-iot/trefoil/internal/registry"
 	"github.com/trefoil-iot/trefoil/internal/store"
@@ -51,6 +52,7 @@ type App struct {
 	ledger   *ingest.Ledger
 	loop     *ingest.Loop
 	registry *registry.Registry
+	journal  *journal.Journal
 	accounts *auth.Accounts
 	hub      *live.Hub
 	broker   *broker.Broker

@@ -22,6 +22,7 @@ func (a *App) deviceChanged(e registry.Event) {
 		a.broker.Cut(id, "the device was deleted")
 		a.broker.ClearStatus(id)
 		a.ledger.Forget(id)
+		a.journal.Forget(id)
 	case registry.TokenRevoked:
 		a.broker.Cut(id, "the token was revoked")
 		return // nothing that a viewer sees

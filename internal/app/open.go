@@ -15,6 +15,7 @@ import (
 	"github.com/trefoil-iot/trefoil/internal/broker"
 	"github.com/trefoil-iot/trefoil/internal/history"
 	"github.com/trefoil-iot/trefoil/internal/ingest"
+	"github.com/trefoil-iot/trefoil/internal/journal"
 	"github.com/trefoil-iot/trefoil/internal/live"
 	"github.com/trefoil-iot/trefoil/internal/payload"
 	"github.com/trefoil-iot/trefoil/internal/registry"
@@ -119,7 +120,7 @@ func (a *App) sampleRates(ctx context.Context) error {
 func (a *App) openBroker(ctx context.Context) (err error) {
 	limits := a.config.Limits
 	a.broker, err = broker.New(ctx, broker.Config{
-		Devices: a.registry, Services: services{a.accounts}, Ingest: a.loop, Ledger: a.ledger,
+		Devices: a.registry, Services: services{a.accounts}, Ingest: a.loop, Ledger: a.ledger, Journal: a.journal,
 		Sessions: broker.NewSessions(a.store.Rows(), a.loop),
 		Decoder:  payload.NewDecoder(payload.Limits{}),
 		Limits: mqtt.Limits{
@@ -134,7 +135,10 @@ func (a *App) openBroker(ctx context.Context) (err error) {
 	// the broker must be there for; it stops after the connections that set it.
 	a.registry.OnChange(a.deviceChanged)
 	a.life.background("presence of devices", a.registry.Run)
+	a.journal = journal.New(journal.Options{Rows: a.store.Rows(), Writer: a.loop, Log: a.log})
+	a.life.background("connection events of devices", a.journal.Run)
 	a.life.onStop("MQTT connections", a.broker.Shutdown)
+	a.life.background("rates of MQTT", a.sampleBroker)
 	return nil
 }
 
@@ -144,6 +148,7 @@ func (a *App) openHTTP(context.Context) error {
 		Devices: a.registry, Profiles: a.registry, Accounts: a.accounts, Keys: a.registry,
 		Telemetry: a.loop, Payload: payload.NewDecoder(payload.Limits{}),
 		History: history.New(a.store), Latest: a.store, Ledger: a.ledger, System: system{a},
+		Broker: monitor{a}, Journal: a.journal,
 		Live: a.hub, MQTT: a.broker.WebSocket(), Metrics: a.metrics.Handler(), UI: web.Files(),
 		Log: a.log, Now: a.arrivals.now, MaxTelemetryBody: int64(a.config.Limits.Payload),
 	})

@@ -7,6 +7,7 @@ package broker
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/trefoil-iot/trefoil"
@@ -51,6 +52,7 @@ type Config struct {
 	Services Services
 	Ingest   Ingest
 	Ledger   Ledger
+	Journal  Journal
 	Sessions mqtt.Store
 	Decoder  *payload.Decoder
 	Limits   mqtt.Limits
@@ -64,6 +66,8 @@ type Broker struct {
 	*mqtt.Server
 	Config
 	presence presence
+	meter    meter
+	unknown  atomic.Uint64 // see RefusedUnknown
 }
 
 // New makes the broker and loads its sessions.
@@ -80,6 +84,7 @@ func New(ctx context.Context, c Config) (*Broker, error) {
 		Observer: mqtt.Observer{
 			Connected:    b.connected,
 			Disconnected: b.disconnected,
+			Refused:      b.refused,
 			Dropped:      b.dropped,
 		},
 	})

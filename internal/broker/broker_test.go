@@ -80,6 +80,7 @@ type rig struct {
 	store  *gated
 	broker *broker.Broker
 	ledger *ingest.Ledger
+	events events
 	addr   string
 }
 
@@ -101,7 +102,7 @@ func start(t *testing.T) *rig {
 	var parts sync.WaitGroup
 	parts.Go(loop.Run)
 	r.broker, err = broker.New(t.Context(), broker.Config{
-		Devices: everybody{}, Services: everybody{}, Ingest: loop, Ledger: r.ledger,
+		Devices: everybody{}, Services: everybody{}, Ingest: loop, Ledger: r.ledger, Journal: &r.events,
 		Sessions: broker.NewSessions(db.Rows(), loop), Decoder: payload.NewDecoder(payload.Limits{}),
 		Payload: 1000, Log: log, Now: time.Now,
 	})

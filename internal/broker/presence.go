@@ -24,6 +24,7 @@ func (b *Broker) connected(c *mqtt.Client, _ bool) {
 	}
 	b.presence.mu.Lock() // held until the presence is noted: the order of both must agree
 	defer b.presence.mu.Unlock()
+	b.noteConnected(c, who)
 	b.presence.connections[who.id]++
 	b.Devices.SetPresence(who.id, trefoil.Presence{
 		Online: true, Reason: trefoil.ReasonConnected, Since: trefoil.InstantOf(c.Connected),
@@ -37,6 +38,7 @@ func (b *Broker) disconnected(c *mqtt.Client, e mqtt.End) {
 	}
 	b.presence.mu.Lock()
 	defer b.presence.mu.Unlock()
+	b.noteDisconnected(c, who, e)
 	if n := b.presence.connections[who.id]; n > 1 {
 		b.presence.connections[who.id] = n - 1
 		return

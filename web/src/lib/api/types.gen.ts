@@ -4,6 +4,57 @@
  */
 
 export interface paths {
+    "/api/v1/broker": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the MQTT server is doing now */
+        get: operations["broker"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/broker/clients": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List and search MQTT connections */
+        get: operations["listClients"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/broker/clients/{session}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End an MQTT connection; its client may come back */
+        delete: operations["disconnectClient"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/devices": {
         parameters: {
             query?: never;
@@ -50,6 +101,23 @@ export interface paths {
         };
         /** What was received and not stored, and why */
         get: operations["listDrops"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/{id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Last connections, their ends, and refused logins */
+        get: operations["listEvents"];
         put?: never;
         post?: never;
         delete?: never;
@@ -294,6 +362,209 @@ export interface components {
             /** Format: int64 */
             port: number;
         };
+        BrokerInfo: {
+            /**
+             * Format: int64
+             * @description Open now
+             */
+            connections: number;
+            /**
+             * Format: int64
+             * @description Messages that did not reach a subscriber
+             */
+            dropped: number;
+            limits: components["schemas"]["BrokerLimits"];
+            /**
+             * Format: int64
+             * @description QoS 1 and 2 messages that wait in all sessions
+             */
+            queued: number;
+            rates: components["schemas"]["BrokerRates"];
+            /**
+             * Format: int64
+             * @description Connections that did not get through CONNECT, refused logins included
+             */
+            refusedConnections: number;
+            /**
+             * Format: int64
+             * @description Connections refused for their credentials
+             */
+            refusedLogins: number;
+            /**
+             * Format: int64
+             * @description Those of them whose user name is no device's; they are in no device's events
+             */
+            refusedUnknown: number;
+            /**
+             * Format: int64
+             * @description Retained messages
+             */
+            retained: number;
+            /** Format: int64 */
+            retainedBytes: number;
+            /**
+             * Format: int64
+             * @description Those without a connection included
+             */
+            sessions: number;
+            /** Format: int64 */
+            subscriptions: number;
+            totals: components["schemas"]["BrokerTotals"];
+        };
+        BrokerLimits: {
+            /** Format: int64 */
+            connections: number;
+            /**
+             * Format: double
+             * @description Seconds until CONNECT must be there
+             */
+            connectTimeout: number;
+            /**
+             * Format: int64
+             * @description Bytes of the largest packet
+             */
+            packet: number;
+            /**
+             * Format: int64
+             * @description Bytes of the largest telemetry payload
+             */
+            payload: number;
+        };
+        BrokerRates: {
+            /**
+             * Format: double
+             * @description Bytes of all packets per second
+             */
+            bytesIn: number;
+            /**
+             * Format: double
+             * @description Bytes of all packets per second
+             */
+            bytesOut: number;
+            /**
+             * Format: double
+             * @description PUBLISH packets per second
+             */
+            messagesIn: number;
+            /**
+             * Format: double
+             * @description PUBLISH packets per second
+             */
+            messagesOut: number;
+        };
+        BrokerTotals: {
+            /**
+             * Format: int64
+             * @description Sockets
+             */
+            accepted: number;
+            /** Format: int64 */
+            bytesIn: number;
+            /** Format: int64 */
+            bytesOut: number;
+            /**
+             * Format: int64
+             * @description CONNECTs that were accepted
+             */
+            connected: number;
+            /**
+             * Format: int64
+             * @description Ends of those
+             */
+            disconnected: number;
+            /**
+             * Format: int64
+             * @description Ended because nothing came for 1.5 times the keep-alive
+             */
+            keepAliveLost: number;
+            /** Format: int64 */
+            messagesIn: number;
+            /** Format: int64 */
+            messagesOut: number;
+            /**
+             * Format: int64
+             * @description Ended for a malformed packet or a protocol error
+             */
+            protocolFaults: number;
+            /**
+             * Format: int64
+             * @description Publishes that got an error
+             */
+            refusedPublishes: number;
+            /**
+             * Format: int64
+             * @description Ended because the same client connected again
+             */
+            takenOver: number;
+        };
+        Client: {
+            /** @example 10.0.0.7:52114 */
+            address: string;
+            /** Format: int64 */
+            bytesIn: number;
+            /** Format: int64 */
+            bytesOut: number;
+            clientId: string;
+            /** Format: date-time */
+            connected: string;
+            /** @description Left out for a service */
+            device?: string;
+            /**
+             * Format: int64
+             * @description Messages to it that were dropped
+             */
+            dropped: number;
+            /**
+             * Format: int64
+             * @description Received and not yet acknowledged
+             */
+            inFlightIn: number;
+            /**
+             * Format: int64
+             * @description Sent and not yet acknowledged
+             */
+            inFlightOut: number;
+            /**
+             * Format: double
+             * @description Seconds, as agreed; 0: none
+             */
+            keepAlive: number;
+            /** @description Last refusal that it got */
+            lastError?: string;
+            /** Format: int64 */
+            messagesIn: number;
+            /** Format: int64 */
+            messagesOut: number;
+            /** @enum {string} */
+            protocol: "3.1.1" | "5.0";
+            /**
+             * Format: int64
+             * @description QoS 1 and 2 messages for it, those in flight included
+             */
+            queued: number;
+            /**
+             * @description Opaque; for DELETE
+             * @example 3vqOSqlPzQ0qqVQK
+             */
+            session: string;
+            /** Format: int64 */
+            subscriptions: number;
+            /** @enum {string} */
+            transport: "tcp" | "tls" | "ws" | "wss";
+            /** @description Device id, or name of the account of a service */
+            user: string;
+        };
+        ClientPage: {
+            /** @description By user and client id, devices before services */
+            items: components["schemas"]["Client"][];
+            /** @description Cursor of the next page; left out on the last one */
+            next?: string;
+            /**
+             * Format: int64
+             * @description Connections that match, on all pages
+             */
+            total: number;
+        };
         CommitStats: {
             /** Format: double */
             p50ms: number;
@@ -305,6 +576,8 @@ export interface components {
         Device: {
             /** Format: date-time */
             created: string;
+            /** @description Why it is offline, or since when and from where it is online; left out in lists */
+            explanation?: string;
             /** @example pump-7 */
             id: string;
             /** @description Latest reading by metric, if asked for */
@@ -434,6 +707,61 @@ export interface components {
             /** Format: int64 */
             stored: number;
         };
+        Event: {
+            /** @example 10.0.0.7:52114 */
+            address: string;
+            clientId: string;
+            /**
+             * Format: int64
+             * @description Equal refusals in a row are one event; 1 for all others
+             */
+            count: number;
+            /** @description More for people; why a login was refused */
+            detail?: string;
+            /**
+             * Format: date-time
+             * @description Of the first one, if it counts several
+             */
+            first?: string;
+            /**
+             * Format: double
+             * @description Seconds, as agreed
+             */
+            keepAlive?: number;
+            /**
+             * @description refused is a login
+             * @enum {string}
+             */
+            kind: "connected" | "disconnected" | "refused";
+            /**
+             * Format: date-time
+             * @description When the last packet came, for a lost keep-alive
+             */
+            lastPacket?: string;
+            /**
+             * @description Left out for a refused login
+             * @enum {string}
+             */
+            protocol?: "3.1.1" | "5.0";
+            /** @description Why a connection ended, in the words of the presence */
+            reason?: string;
+            /**
+             * Format: date-time
+             * @description Of the latest one, if it counts several
+             */
+            time: string;
+            /**
+             * @description Left out for a refused login
+             * @enum {string}
+             */
+            transport?: "tcp" | "tls" | "ws" | "wss";
+        };
+        Events: {
+            /** @description Why the device is offline, or since when and from where it is online */
+            explanation: string;
+            /** @description The latest first; at most 50 */
+            items: components["schemas"]["Event"][];
+        };
         History: {
             /** @description Unix milliseconds; a fraction where microseconds matter */
             from: number;
@@ -507,6 +835,8 @@ export interface components {
         NewDevice: {
             /** Format: date-time */
             created: string;
+            /** @description Why it is offline, or since when and from where it is online; left out in lists */
+            explanation?: string;
             /** @example pump-7 */
             id: string;
             /** @description Latest reading by metric, if asked for */
@@ -700,6 +1030,12 @@ export interface components {
     pathItems: never;
 }
 export type SchemaAddress = components['schemas']['Address'];
+export type SchemaBrokerInfo = components['schemas']['BrokerInfo'];
+export type SchemaBrokerLimits = components['schemas']['BrokerLimits'];
+export type SchemaBrokerRates = components['schemas']['BrokerRates'];
+export type SchemaBrokerTotals = components['schemas']['BrokerTotals'];
+export type SchemaClient = components['schemas']['Client'];
+export type SchemaClientPage = components['schemas']['ClientPage'];
 export type SchemaCommitStats = components['schemas']['CommitStats'];
 export type SchemaDevice = components['schemas']['Device'];
 export type SchemaDeviceChange = components['schemas']['DeviceChange'];
@@ -710,6 +1046,8 @@ export type SchemaDevicePage = components['schemas']['DevicePage'];
 export type SchemaDeviceStats = components['schemas']['DeviceStats'];
 export type SchemaDrop = components['schemas']['Drop'];
 export type SchemaDrops = components['schemas']['Drops'];
+export type SchemaEvent = components['schemas']['Event'];
+export type SchemaEvents = components['schemas']['Events'];
 export type SchemaHistory = components['schemas']['History'];
 export type SchemaInfo = components['schemas']['Info'];
 export type SchemaLogin = components['schemas']['Login'];
@@ -735,6 +1073,99 @@ export type SchemaToken = components['schemas']['Token'];
 export type SchemaUser = components['schemas']['User'];
 export type $defs = Record<string, never>;
 export interface operations {
+    broker: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BrokerInfo"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listClients: {
+        parameters: {
+            query?: {
+                /** @description From next of the page before */
+                cursor?: string;
+                limit?: number;
+                /** @description Part of user, client id or address */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClientPage"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    disconnectClient: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                session: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     listDevices: {
         parameters: {
             query?: {
@@ -923,6 +1354,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Drops"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listEvents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Events"];
                 };
             };
             /** @description What went wrong */
