@@ -65,7 +65,7 @@ func (b *bench) reconnect(ctx context.Context) error {
 		}
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("%w; the server printed:\n%s", err, s.Output())
 	}
 	b.report.atMost("10,000 devices reconnect after a restart", took.Seconds(), 10, "s",
 		fmt.Sprintf("%d at a time; %d tried again", dialers, again.Load()))
