@@ -230,6 +230,29 @@ func TestRevocationCutsAConnection(t *testing.T) {
 	})
 }
 
+func TestForgottenUserHasNoSession(t *testing.T) {
+	store := mqtt.NewMemoryStore()
+	run(t, mqtt.Config{Authenticator: names{}, Store: store}, func(b *bed) {
+		user := func(name string) func(*packet.Connect) {
+			return func(p *packet.Connect) { p.HasUsername, p.Username = true, name }
+		}
+		for _, name := range []string{"a", "b"} {
+			b.connect(packet.V5, "offline", user(name), lasting).subscribe("#", 1)
+		}
+		b.server.Disconnect(func(*mqtt.Client) bool { return true }, packet.AdministrativeAction, "")
+		synctest.Wait()
+		online := b.connect(packet.V5, "online", user("a"), lasting)
+		result := make(chan error, 1)
+		gone := func(id mqtt.SessionID) bool { return id.User == "a" }
+		b.server.Forget(gone, packet.NotAuthorized, "", func(err error) { result <- err })
+		online.disconnected(packet.NotAuthorized)
+		equal(t, "error", <-result, nil)
+		synctest.Wait()
+		equal(t, "sessions", b.server.Stats().Sessions, 1)
+		equal(t, "subscriptions", b.server.Stats().Subscriptions, 1)
+	})
+}
+
 func TestLimitsOfConnections(t *testing.T) {
 	run(t, mqtt.Config{Limits: mqtt.Limits{Connections: 1}}, func(b *bed) {
 		c := b.connect(packet.V5, "a")

@@ -1,9 +1,12 @@
 package mqtt_test
 
 import (
+	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -45,8 +48,6 @@ func TestStuckSubscriberDelaysNobody(t *testing.T) {
 		const n = 500
 		for i := range n {
 			pub.publish1("t", fmt.Sprint(i, strings.Repeat("x", 100)))
-		}
-		for i := range n {
 			good.gets("t", fmt.Sprint(i, strings.Repeat("x", 100)))
 		}
 		equal(t, "time that it took", time.Since(began), 0)
@@ -188,4 +189,41 @@ func TestOverTCP(t *testing.T) {
 	if _, err := nc.Read(make([]byte, 1)); err != io.EOF {
 		t.Errorf("read after the end = %v, want EOF", err)
 	}
+}
+
+// seer keeps what an authenticator was asked.
+type seer struct{ asked chan *tls.ConnectionState }
+
+func (s seer) Authenticate(_ context.Context, r *mqtt.ConnectRequest) (mqtt.User, error) {
+	s.asked <- r.TLS
+	return mqtt.User{}, nil
+}
+
+func TestOverTLS(t *testing.T) {
+	web := httptest.NewTLSServer(nil) // for its certificate
+	web.Close()
+	s := seer{make(chan *tls.ConnectionState, 1)}
+	b := start(t, mqtt.Config{Authenticator: s})
+	defer b.stop()
+	l, err := tls.Listen("tcp", "127.0.0.1:0", web.TLS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = b.server.Serve(l) }()
+	nc, err := tls.Dial("tcp", l.Addr().String(), &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &client{t: t, version: packet.V311, net: nc, frames: make(chan packet.Packet, 1000), end: make(chan struct{})}
+	go c.read()
+	c.send(hello("c"))
+	next[*packet.Connack](c)
+	if state := <-s.asked; state == nil || !state.HandshakeComplete {
+		t.Errorf("the authenticator got TLS state %+v, want that of the connection", state)
+	}
+	for range 100 {
+		c.send(publish("t", strings.Repeat("x", 1000), 1, 1))
+		next[*packet.Ack](c)
+	}
+	c.bye()
 }

@@ -95,8 +95,8 @@ func (s *session) pump(c *conn) {
 	var changes, reserved []Change
 	if c.open && !c.ended {
 		c.more = false
-		changes = s.pumpQueue(c)
 		reserved = s.replayRetained(c)
+		changes = s.pumpQueue(c)
 	}
 	c.mu.Unlock()
 	s.queue.trim()

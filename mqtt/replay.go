@@ -72,7 +72,6 @@ func (s *session) replayRetained(c *conn) (reserved []Change) {
 		default:
 			s.enqueue(r.message, d, entryReady)
 			s.queue.held++
-			c.more = true
 		}
 	}
 	clear(s.replay[:done])

@@ -24,6 +24,57 @@ func (s *Server) Disconnect(match func(*Client) bool, reason packet.ReasonCode, 
 	return n
 }
 
+// Forget ends the sessions for which match is true, with their queues and
+// subscriptions, as after the removal of a user. Their connections end as with
+// [Server.Disconnect]. done, which may be nil, is called when the store has
+// forgotten them too, or with its error.
+func (s *Server) Forget(match func(SessionID) bool, reason packet.ReasonCode, text string, done func(error)) {
+	s.mu.Lock()
+	var ids []SessionID
+	for id := range s.sessions {
+		if match(id) {
+			ids = append(ids, id)
+		}
+	}
+	s.mu.Unlock()
+	var changes []Change
+	for _, id := range ids {
+		changes = append(changes, s.forget(id, End{Cause: CauseKicked, Reason: reason, Text: text})...)
+	}
+	if done == nil {
+		done = func(error) {}
+	}
+	if len(changes) == 0 {
+		done(nil)
+		return
+	}
+	s.store.Commit(changes, func(err error) {
+		s.committed(err)
+		done(err)
+	})
+}
+
+func (s *Server) forget(id SessionID, e End) []Change {
+	life := s.lives.of(id)
+	life.Lock()
+	defer life.Unlock()
+	ses := s.session(id)
+	if ses == nil {
+		return nil
+	}
+	ses.mu.Lock()
+	c := ses.conn
+	ses.mu.Unlock()
+	if c != nil {
+		c.stop(e)
+		s.finishLocked(c)
+	}
+	if ses = s.session(id); ses == nil { // it ended with its connection
+		return nil
+	}
+	return s.endSession(ses, nil)
+}
+
 // Shutdown stops the server: no connection is accepted, none is read any
 // more; what was received is acked and written; then connections are closed,
 // 5.0 clients get DISCONNECT 0x8B. Wills of stored sessions are published after

@@ -126,24 +126,34 @@ func TestRetainHandlingAndRetainAsPublished(t *testing.T) {
 // A new subscription to more retained messages than any queue holds gets all
 // of them.
 func TestManyRetainedMessages(t *testing.T) {
-	for _, qos := range []byte{0, 1} {
+	for _, c := range []struct {
+		name    string
+		qos     byte
+		session func(*packet.Connect)
+	}{
+		{"QoS 0", 0, lasting},
+		{"QoS 1, stored session", 1, lasting},
+		{"QoS 1, session that ends with its connection", 1, func(*packet.Connect) {}},
+	} {
 		cfg := mqtt.Config{Limits: mqtt.Limits{OutboundBytes: 2000, InflightOut: 10, QueueMessages: 20}}
-		run(t, cfg, func(b *bed) {
-			for i := range 500 {
-				b.server.Publish(&mqtt.Message{Topic: fmt.Sprintf("d/%d/status", i), Payload: []byte("online"), QoS: 1, Retain: true}, nil)
-			}
-			synctest.Wait()
-			sub := b.connect(packet.V5, "sub", lasting)
-			sub.subscribe("d/+/status", qos)
-			seen := map[string]bool{}
-			for range 500 {
-				p := next[*packet.Publish](sub)
-				seen[string(p.Topic)] = true
-				if p.QoS == 1 {
-					sub.ack(packet.PUBACK, p.PacketID)
+		t.Run(c.name, func(t *testing.T) {
+			run(t, cfg, func(b *bed) {
+				for i := range 500 {
+					b.server.Publish(&mqtt.Message{Topic: fmt.Sprintf("d/%d/status", i), Payload: []byte("online"), QoS: 1, Retain: true}, nil)
 				}
-			}
-			equal(t, "topics", len(seen), 500)
+				synctest.Wait()
+				sub := b.connect(packet.V5, "sub", c.session)
+				sub.subscribe("d/+/status", c.qos)
+				seen := map[string]bool{}
+				for range 500 {
+					p := next[*packet.Publish](sub)
+					seen[string(p.Topic)] = true
+					if p.QoS == 1 {
+						sub.ack(packet.PUBACK, p.PacketID)
+					}
+				}
+				equal(t, "topics", len(seen), 500)
+			})
 		})
 	}
 }
