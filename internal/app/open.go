@@ -96,6 +96,8 @@ func (a *App) openAccounts(ctx context.Context) (err error) {
 		debug.FreeOSMemory() // hashing a password takes 19 MiB, which a server at rest need not hold
 	}
 	a.life.background("sessions of people", a.accounts.Run)
+	a.journal = journal.New(journal.Options{Rows: a.store.Rows(), Writer: a.loop, Log: a.log})
+	a.life.background("connection events of devices", a.journal.Run)
 	return nil
 }
 
@@ -135,8 +137,6 @@ func (a *App) openBroker(ctx context.Context) (err error) {
 	// the broker must be there for; it stops after the connections that set it.
 	a.registry.OnChange(a.deviceChanged)
 	a.life.background("presence of devices", a.registry.Run)
-	a.journal = journal.New(journal.Options{Rows: a.store.Rows(), Writer: a.loop, Log: a.log})
-	a.life.background("connection events of devices", a.journal.Run)
 	a.life.onStop("MQTT connections", a.broker.Shutdown)
 	a.life.background("rates of MQTT", a.sampleBroker)
 	return nil
