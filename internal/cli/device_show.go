@@ -33,13 +33,17 @@ func (c *deviceShowCmd) Run(ctx context.Context, t *terminal) error {
 		}{d, metrics})
 	}
 	now := time.Now()
-	t.table([]string{"Device", d.ID}, [][]string{
+	about := [][]string{
 		{"name", d.Name},
 		{"state", presence(d, now)},
 		{"profile", d.Profile},
 		{"tags", tagList(d.Tags)},
 		{"added", d.Created.Local().Format(time.DateTime)},
-	})
+	}
+	if d.Explanation != "" {
+		about = append(about, []string{"why", d.Explanation})
+	}
+	t.table([]string{"Device", d.ID}, about)
 	rows := make([][]string, 0, len(metrics))
 	for _, m := range metrics {
 		when := "never"

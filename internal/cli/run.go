@@ -25,6 +25,7 @@ type root struct {
 	Config   configCmd   `cmd:"" group:"server" help:"Show the effective configuration and where each value comes from."`
 	Login    loginCmd    `cmd:"" group:"client" help:"Log in to a server; the commands below use the login."`
 	Device   deviceCmd   `cmd:"" group:"client" help:"Add, list, show and remove devices."`
+	Broker   brokerCmd   `cmd:"" group:"client" help:"Show the MQTT server and its connections; end one."`
 	Tail     tailCmd     `cmd:"" group:"client" help:"Watch readings as they arrive."`
 	Simulate simulateCmd `cmd:"" group:"client" help:"Run a virtual fleet against a server."`
 	Version  versionCmd  `cmd:"" group:"other" help:"Show the version."`

@@ -55,7 +55,7 @@ func TestHelpIsWorthReading(t *testing.T) {
 	}
 	for _, command := range []string{
 		"", "serve", "demo", "config", "login", "device", "device add", "device ls", "device show", "device rm",
-		"device token", "tail", "simulate", "version",
+		"device token", "device events", "broker", "broker clients", "broker disconnect", "tail", "simulate", "version",
 	} {
 		t.Run(command, func(t *testing.T) {
 			t.Setenv("COLUMNS", "80") // kong asks the process, not us
@@ -93,7 +93,7 @@ func TestAWrongCommandLineIsOneLineThatSaysTheNextStep(t *testing.T) {
 		{"serve --htpp x", `trefoil: unknown flag --htpp, did you mean one of "--help", "--http"?; see trefoil serve --help`},
 		{"nonsense", `trefoil: unexpected argument nonsense; see trefoil --help`},
 		{"devcie", `trefoil: unexpected argument devcie, did you mean "device"?; see trefoil --help`},
-		{"device", `trefoil: expected one of "add", "ls", "show", "rm", "token"; see trefoil device --help`},
+		{"device", `trefoil: expected one of "add", "ls", "show", "events", "rm", ...; see trefoil device --help`},
 		{"device show", `trefoil: expected "<id>"; see trefoil device show --help`},
 		{"device ls --online --offline", `trefoil: --online and --offline can't be used together; see trefoil device ls --help`},
 		{"tail -n x", `trefoil: --count: expected a valid 64 bit int but got "x"; see trefoil tail --help`},

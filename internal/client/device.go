@@ -12,14 +12,15 @@ import (
 
 // Device is a device as the API shows it.
 type Device struct {
-	ID       string            `json:"id"`
-	Name     string            `json:"name"`
-	Tags     map[string]string `json:"tags"`
-	Profile  string            `json:"profile"`
-	Online   bool              `json:"online"`
-	Presence Presence          `json:"presence"`
-	Created  time.Time         `json:"created"`
-	Token    string            `json:"token,omitempty"` // only in the answer to its creation
+	ID          string            `json:"id"`
+	Name        string            `json:"name"`
+	Tags        map[string]string `json:"tags"`
+	Profile     string            `json:"profile"`
+	Online      bool              `json:"online"`
+	Presence    Presence          `json:"presence"`
+	Created     time.Time         `json:"created"`
+	Explanation string            `json:"explanation,omitempty"` // why it is offline, or since when online; not in lists
+	Token       string            `json:"token,omitempty"`       // only in the answer to its creation
 }
 
 // Presence says since when and why a device is on or off line.
