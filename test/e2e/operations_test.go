@@ -93,10 +93,11 @@ func TestLogsAreStructured(t *testing.T) {
 func TestTheFirstPasswordIsPrintedOnce(t *testing.T) {
 	dir := t.TempDir()
 	s := launch(t, trefoiltest.Options{Dir: dir, NoAdmin: true})
-	printed := regexp.MustCompile(`(?s)password.*?\n\s+(\S{12,})\n`).FindStringSubmatch(s.Output())
-	if printed == nil {
-		t.Fatalf("output of the first start has no password:\n%s", s.Output())
-	}
+	var printed []string
+	await(t, "the password in the output", func() bool {
+		printed = regexp.MustCompile(`(?s)password.*?\n\s+(\S{12,})\n`).FindStringSubmatch(s.Output())
+		return printed != nil
+	})
 	client := &trefoiltest.Client{Base: "http://" + s.HTTP}
 	login := map[string]string{"username": "admin", "password": printed[1]}
 	if err := client.Call(t.Context(), "POST", "/api/v1/login", login, nil); err != nil {
