@@ -2,7 +2,10 @@ package mqtt
 
 import (
 	"log/slog"
+	"math"
 	"time"
+
+	"github.com/trefoil-iot/trefoil/mqtt/packet"
 )
 
 // Config is what a [Server] is made of. The zero Config is a working broker
@@ -19,8 +22,8 @@ type Config struct {
 }
 
 // Limits bound what clients can make the server do. A zero field takes the
-// default that its comment names; a negative one means no limit where that
-// makes sense.
+// default that its comment names. A negative one means no limit, or the
+// largest that the protocol or its codec has; TopicAliases: none.
 type Limits struct {
 	// Before CONNECT is accepted.
 	Connections           int           // at once; 100,000. Over it: CONNACK 0x97
@@ -88,6 +91,40 @@ func (l Limits) withDefaults() Limits {
 	def(&l.OutboundBytes, 256<<10)
 	def(&l.InflightOut, 100)
 	def(&l.WriteTimeout, 20*time.Second)
+	return l.clamped()
+}
+
+// clamped brings fields into the range that the protocol has, or that keeps
+// sums with them from overflowing.
+func (l Limits) clamped() Limits {
+	const large = 1 << 30
+	l.TopicAliases = max(0, l.TopicAliases)
+	for _, f := range []struct {
+		p       *int
+		largest int
+	}{
+		{&l.ReceiveMaximum, math.MaxUint16},
+		{&l.TopicAliases, math.MaxUint16},
+		{&l.InflightOut, math.MaxUint16},
+		{&l.PacketSize, packet.MaxRemainingLength},
+		{&l.ConnectSize, packet.MaxRemainingLength},
+		{&l.TopicLength, math.MaxUint16},
+		{&l.TopicLevels, packet.MaxTopicLevels},
+		{&l.UserProperties, large},
+		{&l.PendingPublishes, large},
+		{&l.PendingBytes, large},
+		{&l.OutboundBytes, large},
+		{&l.MemoryQueue, large},
+	} {
+		if *f.p < 0 || *f.p > f.largest {
+			*f.p = f.largest
+		}
+	}
+	for _, d := range []*time.Duration{&l.ConnectTimeout, &l.WriteTimeout} {
+		if *d < 0 {
+			*d = Forever
+		}
+	}
 	return l
 }
 

@@ -47,7 +47,7 @@ func (c *conn) authenticate(p *packet.Connect) (User, error) {
 	if a == nil {
 		return User{}, nil
 	}
-	ctx, cancel := context.WithDeadline(c.srv.ctx, c.accepted.Add(c.srv.limits.ConnectTimeout))
+	ctx, cancel := context.WithTimeout(c.srv.ctx, c.srv.limits.ConnectTimeout)
 	defer cancel()
 	return a.Authenticate(ctx, &ConnectRequest{
 		Version: p.Version, ClientID: p.ClientID, HasUsername: p.HasUsername, Username: p.Username,

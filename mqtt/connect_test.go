@@ -33,6 +33,23 @@ func TestConnackAnnouncesEveryLimit(t *testing.T) {
 	})
 }
 
+func TestNegativeLimitsAreTheLargest(t *testing.T) {
+	limits := mqtt.Limits{
+		ReceiveMaximum: -1, PacketSize: -1, TopicAliases: -1, ConnectSize: -1, ConnectTimeout: -1, WriteTimeout: -1, SessionExpiry: -1,
+		TopicLength: -1, TopicLevels: -1, Connections: -1, Sessions: -1, AcceptRate: -1, UserProperties: -1, InflightOut: -1,
+		OutboundBytes: -1, PendingPublishes: -1, PendingBytes: -1, MemoryQueue: -1, QueueMessages: -1, TransientMessages: -1, Subscriptions: -1,
+	}
+	run(t, mqtt.Config{Limits: limits}, func(b *bed) {
+		_, ack := b.login(packet.V5, "c", func(p *packet.Connect) { p.SessionExpiry = 0xFFFFFFFF })
+		equal(t, "CONNACK", *ack, packet.Connack{ReceiveMaximum: 65535, MaximumPacketSize: packet.MaxRemainingLength})
+		c := b.connect(packet.V5, "d", lasting)
+		c.subscribe("#", 1)
+		c.send(publish("t", "x", 1, 1))
+		time.Sleep(time.Minute)
+		equal(t, "frames", len(c.frames), 2)
+	})
+}
+
 func TestRefusedLogin(t *testing.T) {
 	var refused []mqtt.Refused
 	cfg := mqtt.Config{Authenticator: names{}}
