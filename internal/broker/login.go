@@ -66,6 +66,16 @@ func userOf(id trefoil.DeviceID, r *mqtt.ConnectRequest) mqtt.User {
 	}
 }
 
+// deviceOf gives the device that u is. Of a client from before a restart,
+// whose will is published now, the engine knows the name alone.
+func deviceOf(u mqtt.User) (*device, bool) {
+	if who, ok := u.Data.(*device); ok {
+		return who, true
+	}
+	id, ok := strings.CutPrefix(u.Name, devicePrefix)
+	return &device{id: trefoil.DeviceID(id), prefix: topicRoot + id + "/"}, ok
+}
+
 // authorizer is the access rule: a device has the topics below its own, a
 // service reads everything and writes outside of the devices' topics.
 type authorizer struct{}

@@ -20,7 +20,7 @@ const telemetry = "telemetry"
 
 // HandlePublish takes every publish that the authoriser allowed.
 func (b *Broker) HandlePublish(in *mqtt.Inbound) {
-	who, ok := in.Client.User.Data.(*device)
+	who, ok := deviceOf(in.Client.User)
 	if !ok {
 		in.Forward()
 		return

@@ -176,10 +176,13 @@ func TestSubscriptionsAndQueuedMessagesOutliveTheServer(t *testing.T) {
 		if !sub.present {
 			r.t.Error("CONNACK: got no session present, want the session")
 		}
+		var messages []packet.Publish
 		var got []received
 		for range want {
 			p := sub.message()
-			got = append(got, seen(p))
+			messages, got = append(messages, p), append(got, seen(p))
+		}
+		for _, p := range messages {
 			sub.accept(p)
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
