@@ -341,9 +341,7 @@ func TestAFullQueueLosesTheOldestMessagesAndCountsThem(t *testing.T) {
 	if broker.Dropped != more || broker.Queued != bound {
 		t.Errorf("broker: got %d dropped and %d queued, want %d and %d", broker.Dropped, broker.Queued, more, bound)
 	}
-	if err := r.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	r.stop() // a kill could bring back what was dropped last
 	r = r.restart()
 	sub = r.session(d, packet.V311, "follower")
 	for n := more + 1; n <= bound+more; n++ {
