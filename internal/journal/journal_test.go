@@ -49,11 +49,11 @@ func (c *commits) Do(ctx context.Context, fn func(context.Context, store.Writer)
 // bench is a journal on a real database with the devices a and b.
 type bench struct {
 	*Journal
-	t       *testing.T
+	t       testing.TB
 	commits *commits
 }
 
-func newBench(t *testing.T) *bench {
+func newBench(t testing.TB) *bench {
 	t.Helper()
 	st, err := sqlite.Open(t.Context(), t.TempDir(), store.Options{}, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -61,25 +61,28 @@ func newBench(t *testing.T) *bench {
 	}
 	t.Cleanup(func() { st.Close() })
 	b := &bench{t: t, commits: &commits{store: st}}
-	for _, id := range []string{"a", "b"} {
-		b.device(id)
-	}
+	b.devices([]trefoil.DeviceID{"a", "b"})
 	b.reopen()
 	return b
 }
 
-func (b *bench) device(id string) {
-	b.exec(`insert into device (id, name, tags, profile, created, updated, online, presence_reason, presence_since)
-		values ($1, '', '{}', '', 0, 0, false, '', 0)`, id)
+func (b *bench) devices(ids []trefoil.DeviceID) {
+	b.t.Helper()
+	b.do(func(ctx context.Context, w store.Writer) error {
+		for _, id := range ids {
+			_, err := w.ExecContext(ctx, `insert into device (id, name, tags, profile, created, updated, online, presence_reason, presence_since)
+				values ($1, '', '{}', '', 0, 0, false, '', 0)`, string(id))
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
-func (b *bench) exec(query string, args ...any) {
+func (b *bench) do(fn func(ctx context.Context, w store.Writer) error) {
 	b.t.Helper()
-	err := b.commits.Do(b.t.Context(), func(ctx context.Context, w store.Writer) error {
-		_, err := w.ExecContext(ctx, query, args...)
-		return err
-	})
-	if err != nil {
+	if err := b.commits.Do(b.t.Context(), fn); err != nil {
 		b.t.Fatal(err)
 	}
 }
@@ -198,19 +201,20 @@ func TestEqualRefusalsInARowAreOneEvent(t *testing.T) {
 
 func TestAFleetThatReconnectsIsStoredInBatches(t *testing.T) {
 	b := newBench(t)
-	const devices = 2 * batch
-	for i := range devices {
-		b.device(fmt.Sprintf("d%d", i))
+	ids := make([]trefoil.DeviceID, 2*batch)
+	for i := range ids {
+		ids[i] = trefoil.DeviceID(fmt.Sprintf("d%d", i))
 	}
-	for i := range devices {
-		b.Add(trefoil.DeviceID(fmt.Sprintf("d%d", i)), Event{Kind: Connected, Time: 1})
+	b.devices(ids)
+	for _, id := range ids {
+		b.Add(id, Event{Kind: Connected, Time: 1})
 	}
 	before := b.commits.count
 	b.store()
 	if got := b.commits.count - before; got != 2 {
 		t.Errorf("commits: got %d, want 2", got)
 	}
-	for _, id := range []trefoil.DeviceID{"d0", "d500", "d999"} {
+	for _, id := range []trefoil.DeviceID{"d0", "d250", "d499"} {
 		if got := b.times(id); len(got) != 1 {
 			t.Errorf("events of %s: got %v, want one", id, got)
 		}
@@ -223,10 +227,13 @@ func TestADeletedDeviceTakesItsEventsAlong(t *testing.T) {
 	b.store()
 	b.Add("a", Event{Kind: Disconnected, Time: 2}) // on its way while the device is deleted
 	b.Add("b", Event{Kind: Connected, Time: 3})
-	b.exec("delete from device where id = 'a'")
+	b.do(func(ctx context.Context, w store.Writer) error {
+		_, err := w.ExecContext(ctx, "delete from device where id = 'a'")
+		return err
+	})
 	b.store()
 	b.Forget("a")
-	b.device("a")
+	b.devices([]trefoil.DeviceID{"a"})
 	if got := b.times("a"); len(got) != 0 {
 		t.Errorf("a new device of the same name has the events %v, want none", got)
 	}

@@ -61,7 +61,7 @@ func selectNumbers(ctx context.Context, q store.Querier, ids []trefoil.DeviceID)
 
 // perStatement is the number of rows in one statement, few enough for every
 // engine's limit of parameters.
-const perStatement = 50
+const perStatement = 25
 
 func upsertEvents(ctx context.Context, q store.Querier, rows []row) error {
 	for len(rows) > 0 {
