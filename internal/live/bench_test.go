@@ -104,11 +104,10 @@ func BenchmarkPublishToBrowser(b *testing.B) {
 				}
 				readers.Go(latency.reader(b, server.URL, devices))
 			}
-			for h.Stats().Subscriptions < 100 {
-				time.Sleep(10 * time.Millisecond)
-			}
-			time.Sleep(500 * time.Millisecond)
 			tick := time.NewTicker(time.Millisecond)
+			for h.Stats().Frames < 100 { // every viewer has its snapshot
+				<-tick.C
+			}
 			b.ResetTimer()
 			for n := range max(b.N, 5000) {
 				<-tick.C
