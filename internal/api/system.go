@@ -26,6 +26,7 @@ type Info struct {
 	Started time.Time `json:"started"`
 	Store   StoreInfo `json:"store"`
 	MQTT    Address   `json:"mqtt"`
+	MQTTS   *Address  `json:"mqtts,omitempty" doc:"MQTT over TLS; left out where there is none"`
 	HTTP    Address   `json:"http"`
 	Ready   bool      `json:"ready"`
 	Reason  string    `json:"reason" doc:"Why it is not ready, or empty"`

@@ -83,11 +83,16 @@ func (a system) Info(ctx context.Context) (api.Info, error) {
 	if err != nil {
 		return api.Info{}, fmt.Errorf("ask the store for its size: %w", err)
 	}
-	return api.Info{
+	info := api.Info{
 		Version: a.build.Version, Commit: a.build.Commit, Started: a.started,
 		Store: api.StoreInfo{Engine: stats.Engine, Bytes: stats.Bytes, Series: stats.Series, Readings: stats.Readings},
 		MQTT:  addressOf(a.mqttListener), HTTP: addressOf(a.httpListener),
-	}, nil
+	}
+	if a.mqttsListener != nil {
+		address := addressOf(a.mqttsListener)
+		info.MQTTS = &address
+	}
+	return info, nil
 }
 
 func addressOf(l net.Listener) api.Address {
@@ -118,6 +123,7 @@ func (a system) Stats() api.Stats {
 // gauges are the metrics that are asked for when somebody looks.
 func (a *App) gauges() {
 	m := a.metrics
+	a.certificateGauges()
 	m.Gauge("trefoil_queue_depth", "Weight that waits in the ingest queue: four a message, one a reading.", func() float64 {
 		depth, _ := a.loop.Depth()
 		return float64(depth)

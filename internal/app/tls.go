@@ -54,6 +54,16 @@ func (a *App) openPair(section string, o tlsfile.Options) (*tlsfile.Source, erro
 	return source, nil
 }
 
+// certificateGauges let an operator be warned before clients are.
+func (a *App) certificateGauges() {
+	for name, source := range map[string]*tlsfile.Source{"http": a.httpTLS, "mqtt": a.mqttTLS} {
+		if source != nil {
+			a.metrics.Gauge("trefoil_"+name+"_certificate_expires_seconds", "When the certificate of the "+name+" port expires, in Unix time.",
+				func() float64 { return float64(source.Expires().Unix()) })
+		}
+	}
+}
+
 func clientAuth(certificates string) tls.ClientAuthType {
 	switch certificates {
 	case "required":

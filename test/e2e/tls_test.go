@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -128,6 +129,14 @@ func TestANewCertificateIsTakenOverWhileConnectionsStay(t *testing.T) {
 	s := startTLS(t, "required")
 	d := s.device("pump-7")
 	s.issue(t, "pump-7", tlsfiletest.Subject{CommonName: "pump-7"})
+	metrics, err := s.admin.As("").Text(t.Context(), "/metrics")
+	if err != nil || !strings.Contains(metrics, "\ntrefoil_mqtt_certificate_expires_seconds ") {
+		t.Errorf("metrics: got no time of expiry (%v)", err)
+	}
+	var info struct{ MQTTS struct{ Port int } }
+	if s.call("GET", "/api/v1/server", nil, &info); strconv.Itoa(info.MQTTS.Port) != s.port {
+		t.Errorf("port for TLS that the server tells: got %d, want %s", info.MQTTS.Port, s.port)
+	}
 	watcher := s.subscribe(d, "mqttv5", "devices/pump-7/telemetry", "-h", s.host, "-p", s.port,
 		"--cafile", s.file("ca.pem"), "--cert", s.file("pump-7.pem"), "--key", s.file("pump-7.key"), "-i", "watcher")
 	if got := s.serverName(); got != "trefoil" {

@@ -780,6 +780,8 @@ export interface components {
             commit: string;
             http: components["schemas"]["Address"];
             mqtt: components["schemas"]["Address"];
+            /** @description MQTT over TLS; left out where there is none */
+            mqtts?: components["schemas"]["Address"];
             ready: boolean;
             /** @description Why it is not ready, or empty */
             reason: string;
