@@ -115,15 +115,26 @@ func (c *conn) accept(p *packet.Connect, user User) error {
 	if err != nil {
 		return err
 	}
+	return s.open(c, session, c.connack(p, assigned, present))
+}
+
+// open lets a connection live, unless the next one of its session came first.
+// The lock keeps what the observer hears in order.
+func (s *Server) open(c *conn, session *session, ack packet.Connack) error {
+	life := s.lives.of(session.id)
+	life.Lock()
+	defer life.Unlock()
+	if c.finished {
+		return errStop
+	}
 	c.mu.Lock()
-	ack := c.connack(p, assigned, present)
 	c.buffered()
 	c.out, _ = ack.AppendWithin(c.out, c.version, c.maxPacket)
 	c.open = true
 	c.mu.Unlock()
 	session.online.Store(true)
 	s.addresses.succeeded(c.address)
-	s.connected(c, present)
+	s.connected(c, ack.SessionPresent)
 	return nil
 }
 

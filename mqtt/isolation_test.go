@@ -95,9 +95,9 @@ func TestTransientSubscriberIsClosedWhenItsQueueIsFull(t *testing.T) {
 		pub := b.connect(v, "pub")
 		for i := range 21 {
 			pub.publish1("t", fmt.Sprint(i))
-		}
-		for i := range 5 {
-			sub.gets("t", fmt.Sprint(i))
+			if i < 5 { // the client's window
+				sub.gets("t", fmt.Sprint(i))
+			}
 		}
 		sub.disconnected(packet.QuotaExceeded)
 		synctest.Wait()

@@ -9,7 +9,9 @@ import (
 // Observer is told what happens. Every function is optional, is called from
 // many goroutines and must not block. For one session Connected and
 // Disconnected alternate: of a connection that takes another one over,
-// Disconnected of the old comes before Connected of the new.
+// Disconnected of the old comes before Connected of the new. They are called
+// under the lock that keeps this order, so they may call [Server.Publish], but
+// not [Server.Forget].
 type Observer struct {
 	// Connected: CONNECT was accepted.
 	Connected func(c *Client, sessionPresent bool)

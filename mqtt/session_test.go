@@ -270,3 +270,30 @@ func TestExactlyOnceOutbound(t *testing.T) {
 		equal(t, "queued", b.server.Stats().Queued, 0)
 	})
 }
+
+// What the observer hears of one session alternates, however its connections
+// push each other out.
+func TestObserverHearsConnectAndDisconnectInTurn(t *testing.T) {
+	var mu sync.Mutex
+	var heard []bool
+	hear := func(connected bool) {
+		mu.Lock()
+		heard = append(heard, connected)
+		mu.Unlock()
+	}
+	var cfg mqtt.Config
+	cfg.Observer.Connected = func(*mqtt.Client, bool) { hear(true) }
+	cfg.Observer.Disconnected = func(*mqtt.Client, mqtt.End) { hear(false) }
+	run(t, cfg, func(b *bed) {
+		var all sync.WaitGroup
+		for range 50 {
+			all.Go(func() { b.dial(packet.V5).send(hello("same", lasting)) })
+		}
+		all.Wait()
+		synctest.Wait()
+		equal(t, "connections", b.server.Stats().Connections, 1)
+		for i, connected := range heard {
+			equal(t, fmt.Sprint("event ", i), connected, i%2 == 0)
+		}
+	})
+}
