@@ -73,14 +73,18 @@ func (l *Loop) commit(ctx context.Context, batch []Write) {
 	for {
 		began := l.Now()
 		seq, err := l.attempt(ctx, batch)
+		var landed *store.LandedError
+		if errors.As(err, &landed) { // the try before this one was stored, with its outcomes
+			seq, err = landed.Seq, nil
+		}
 		if err == nil {
 			l.recovered()
 			l.settle(seq, batch, l.Now().Sub(began))
 			return
 		}
 		l.fail(err)
-		for _, w := range batch {
-			w.gate.leave()
+		if !errors.Is(err, store.ErrInDoubt) {
+			leave(batch)
 		}
 		select {
 		case <-time.After(pause):
@@ -89,6 +93,13 @@ func (l *Loop) commit(ctx context.Context, batch []Write) {
 			l.giveUp(batch, err)
 			return
 		}
+	}
+}
+
+// leave lets callers take their writes back until the next try.
+func leave(batch []Write) {
+	for _, w := range batch {
+		w.gate.leave()
 	}
 }
 
@@ -106,6 +117,9 @@ func (l *Loop) attempt(ctx context.Context, batch []Write) (trefoil.Seq, error) 
 			return 0, errors.Join(fmt.Errorf("append readings: %w", err), tx.Rollback())
 		}
 		l.outcomes = append(l.outcomes, refusal)
+	}
+	if err := l.Ledger.commits.record(ctx, tx, batch, l.outcomes); err != nil {
+		return 0, errors.Join(err, tx.Rollback())
 	}
 	seq, err := tx.Commit(ctx)
 	if err != nil {

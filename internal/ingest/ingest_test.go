@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -99,12 +100,12 @@ type rig struct {
 
 func start(t *testing.T, weight int) *rig {
 	t.Helper()
-	db, err := sql.Open("sqlite", ":memory:")
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(t.TempDir(), "rows.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	if _, err := db.Exec(`create table ledger (device, reason, count, time, topic, detail, sample)`); err != nil {
+	if err := store.Migrate(t.Context(), db, store.Dialect{Blob: "blob"}, store.RowMigrations()); err != nil {
 		t.Fatal(err)
 	}
 	ledger, err := ingest.NewLedger(t.Context(), db, time.Now, noMeter{})

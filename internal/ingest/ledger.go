@@ -14,7 +14,11 @@ import (
 // Ledger counts, per device, the messages that were stored and those that
 // were dropped, with the reason and a sample of the latest one. Received is
 // the sum of both, so the equation received = stored + dropped holds at every
-// moment. The commit loop writes what changed once a second.
+// moment.
+//
+// The commit loop writes what changed once a second. What was stored since is
+// in the table ledger_commit, with one row per commit in the transaction of
+// the messages themselves, so that a crash does not lose their counts.
 type Ledger struct {
 	now   func() time.Time
 	meter Meter
@@ -23,11 +27,13 @@ type Ledger struct {
 	devices map[trefoil.DeviceID]*account
 	dirty   []trefoil.DeviceID // accounts with changes, oldest first
 	flushed time.Time
+	commits commitCounts
 }
 
 // account is the ledger of one device.
 type account struct {
 	stored int64
+	number int64 // of the last commit that its row contains
 	drops  map[trefoil.DropReason]*trefoil.Drop
 	dirty  bool
 }
@@ -48,24 +54,29 @@ const flushRows = 500
 // NewLedger makes a ledger that goes on from what the rows of q say.
 func NewLedger(ctx context.Context, q store.Querier, now func() time.Time, meter Meter) (*Ledger, error) {
 	l := &Ledger{now: now, meter: meter, devices: make(map[trefoil.DeviceID]*account)}
-	rows, err := q.QueryContext(ctx, `select device, reason, count, time, topic, detail, sample from ledger`)
+	rows, err := q.QueryContext(ctx, `select device, reason, count, time, topic, detail, sample, number from ledger`)
 	if err != nil {
 		return nil, &trefoil.Error{Code: trefoil.CodeInternal, Message: "read the ledger", Cause: err}
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var d trefoil.Drop
-		if err := rows.Scan(&d.Device, &d.Reason, &d.Count, &d.Time, &d.Topic, &d.Detail, &d.Sample); err != nil {
+		var number int64
+		if err := rows.Scan(&d.Device, &d.Reason, &d.Count, &d.Time, &d.Topic, &d.Detail, &d.Sample, &number); err != nil {
 			return nil, &trefoil.Error{Code: trefoil.CodeInternal, Message: "read the ledger", Cause: err}
 		}
 		a := l.account(d.Device)
 		if d.Reason == storedReason {
-			a.stored = d.Count
+			a.stored, a.number = d.Count, number
+			l.commits.last = max(l.commits.last, number)
 			continue
 		}
 		a.drops[d.Reason] = &d
 	}
-	return l, rows.Err()
+	if err := rows.Err(); err != nil {
+		return nil, &trefoil.Error{Code: trefoil.CodeInternal, Message: "read the ledger", Cause: err}
+	}
+	return l, l.replay(ctx, q)
 }
 
 func (l *Ledger) account(id trefoil.DeviceID) *account {
@@ -112,6 +123,7 @@ func (l *Ledger) settle(batch []Write, outcomes []error) {
 	now := trefoil.InstantOf(l.now())
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.commits.settle()
 	for i, w := range batch {
 		m := w.Message
 		switch {
@@ -196,8 +208,14 @@ func (l *Ledger) flush(now time.Time, all bool) (Write, bool) {
 	}
 	l.dirty = slices.Delete(l.dirty, 0, n)
 	l.flushed = now
+	number, needless := l.commits.flushed(n, len(l.dirty))
 	return Write{
-		Rows: func(ctx context.Context, w store.Writer) error { return writeLedger(ctx, w, rows) },
+		Rows: func(ctx context.Context, w store.Writer) error {
+			if err := writeLedger(ctx, w, rows, number); err != nil {
+				return err
+			}
+			return forgetCommits(ctx, w, needless)
+		},
 		Done: func(_ trefoil.Seq, err error) {
 			if err != nil {
 				l.touchAgain(rows)
@@ -210,6 +228,8 @@ func (l *Ledger) flush(now time.Time, all bool) (Write, bool) {
 func (l *Ledger) touchAgain(rows []trefoil.Drop) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.commits.begin(0)
+	l.commits.needless = 0 // until these are written after all
 	for _, d := range rows {
 		if a := l.devices[d.Device]; a != nil {
 			l.touch(d.Device, a)
@@ -226,15 +246,15 @@ func (a *account) appendRows(rows []trefoil.Drop, id trefoil.DeviceID) []trefoil
 }
 
 // writeLedger writes whole rows, so that writing them again changes nothing.
-func writeLedger(ctx context.Context, w store.Writer, rows []trefoil.Drop) error {
-	const upsert = `insert into ledger (device, reason, count, time, topic, detail, sample) values ($1, $2, $3, $4, $5, $6, $7)
+func writeLedger(ctx context.Context, w store.Writer, rows []trefoil.Drop, number int64) error {
+	const upsert = `insert into ledger (device, reason, count, time, topic, detail, sample, number) values ($1, $2, $3, $4, $5, $6, $7, $8)
 		on conflict (device, reason) do update set count = excluded.count, time = excluded.time,
-			topic = excluded.topic, detail = excluded.detail, sample = excluded.sample`
+			topic = excluded.topic, detail = excluded.detail, sample = excluded.sample, number = excluded.number`
 	for _, d := range rows {
 		if d.Sample == nil {
 			d.Sample = []byte{}
 		}
-		_, err := w.ExecContext(ctx, upsert, string(d.Device), string(d.Reason), d.Count, int64(d.Time), d.Topic, d.Detail, d.Sample)
+		_, err := w.ExecContext(ctx, upsert, string(d.Device), string(d.Reason), d.Count, int64(d.Time), d.Topic, d.Detail, d.Sample, number)
 		if err != nil {
 			return &trefoil.Error{Code: trefoil.CodeInternal, Message: "write the ledger", Cause: err}
 		}

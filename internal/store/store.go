@@ -18,6 +18,8 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/trefoil-iot/trefoil"
@@ -42,7 +44,10 @@ type Writer interface {
 // Store is one open database.
 type Store interface {
 	// Begin opens the write transaction. Its only caller is the commit loop,
-	// which ends it before it begins another one.
+	// which ends it before it begins another one. After a commit that is in
+	// doubt, see [ErrInDoubt], Begin finds out first whether it happened: if
+	// so, it returns a [LandedError] once and opens no transaction; as long as
+	// it cannot tell, its error is ErrInDoubt again.
 	Begin(ctx context.Context) (Tx, error)
 
 	// Rows reads what is committed. It must not be used to write.
@@ -99,11 +104,28 @@ type Tx interface {
 	Savepoint(ctx context.Context, fn func(Writer) error) error
 
 	// Commit makes the transaction durable and returns its number. After nil,
-	// the data survives the loss of power. After an error nothing is stored.
+	// the data survives the loss of power. After an error nothing is stored,
+	// unless it is [ErrInDoubt].
 	Commit(ctx context.Context) (trefoil.Seq, error)
 
 	// Rollback undoes the transaction. After Commit it does nothing.
 	Rollback() error
+}
+
+// ErrInDoubt is in the chain of an error of Commit when the connection to the
+// database was lost while the commit was on its way: nobody knows whether it
+// happened. Who wants the same changes again calls Begin, which finds out;
+// whoever gave them must not be told that they are not stored.
+var ErrInDoubt = errors.New("the connection was lost during a commit, and whether it happened is not known yet")
+
+// LandedError says that the commit that was in doubt happened. What it holds
+// is durable and must not be applied again.
+type LandedError struct {
+	Seq trefoil.Seq // of that commit
+}
+
+func (e *LandedError) Error() string {
+	return fmt.Sprintf("commit %d happened although the connection was lost", e.Seq)
 }
 
 // ReadRequest asks for a half-open range [From, To) of one series.
