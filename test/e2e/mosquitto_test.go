@@ -67,6 +67,7 @@ type subscription struct {
 	t     *testing.T
 	lines chan string // of its output, without its debug lines
 	cmd   *exec.Cmd
+	ended chan struct{} // closed when it has written everything
 }
 
 // subscribe starts mosquitto_sub and waits for the SUBACK.
@@ -83,20 +84,19 @@ func (r *rig) subscribe(d trefoiltest.Device, version, filter string, more ...st
 	if err := cmd.Start(); err != nil {
 		r.t.Fatal(err)
 	}
-	s := &subscription{t: r.t, lines: make(chan string, 1000), cmd: cmd}
+	s := &subscription{t: r.t, lines: make(chan string, 1000), cmd: cmd, ended: make(chan struct{})}
 	accepted := make(chan struct{})
-	ended := make(chan struct{})
-	go s.read(out, accepted, ended)
+	go s.read(out, accepted)
 	r.t.Cleanup(func() {
 		_ = cmd.Process.Kill() // it may have ended
-		<-ended
+		<-s.ended
 		_ = cmd.Wait() // killed
 	})
 	limit := time.NewTimer(patience)
 	defer limit.Stop()
 	select {
 	case <-accepted:
-	case <-ended:
+	case <-s.ended:
 		r.t.Fatalf("mosquitto_sub -t %s ended without a SUBACK", filter)
 	case <-limit.C:
 		r.t.Fatalf("mosquitto_sub -t %s got no SUBACK in %s", filter, patience)
@@ -104,8 +104,8 @@ func (r *rig) subscribe(d trefoiltest.Device, version, filter string, more ...st
 	return s
 }
 
-func (s *subscription) read(out io.Reader, accepted, ended chan<- struct{}) {
-	defer close(ended)
+func (s *subscription) read(out io.Reader, accepted chan<- struct{}) {
+	defer close(s.ended)
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		switch line := lines.Text(); {
 		case strings.HasPrefix(line, "Subscribed (mid:"):
