@@ -17,6 +17,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -37,7 +38,7 @@ type Cluster struct {
 	process *exec.Cmd           // nil while it is stopped
 	exited  chan struct{}       // closed when process has ended
 	output  bytes.Buffer
-	count   int // of databases
+	count   atomic.Int64 // of databases
 }
 
 // New makes a cluster and starts it. It commits to the disk like one in
@@ -236,8 +237,7 @@ func (c *Cluster) Exec(t testing.TB, database, statements string) {
 // dropped when the test ends.
 func (c *Cluster) Database(t testing.TB) string {
 	t.Helper()
-	c.count++
-	name := fmt.Sprintf("test%d", c.count)
+	name := fmt.Sprintf("test%d", c.count.Add(1))
 	c.Exec(t, "postgres", "create database "+name)
 	t.Cleanup(func() { c.Exec(t, "postgres", "drop database "+name+" with (force)") })
 	return c.URL(name)

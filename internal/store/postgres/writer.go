@@ -1,0 +1,151 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// patience is the longest time that a transaction may take. After it the
+// connection counts as lost: a network that swallows packets would keep the
+// commit loop waiting for a quarter of an hour otherwise.
+const patience = time.Minute
+
+// writer is the one connection that writes, with its prepared statements.
+//
+// Statements run without the caller's cancellation: it would close the
+// connection in the middle of one and leave its outcome open. Cancellation is
+// looked at between statements.
+type writer struct {
+	conn     *sql.Conn
+	prepared bool
+}
+
+// connect makes the writer's connection.
+func (s *Store) connect(ctx context.Context) error {
+	conn, err := s.writerDB.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	s.writer = &writer{conn: conn}
+	return nil
+}
+
+// prepare makes the statements of the hot path, once per connection.
+func (w *writer) prepare(ctx context.Context) error {
+	if w.prepared {
+		return nil
+	}
+	w.prepared = true
+	return w.native(func(pg *pgconn.PgConn) error {
+		for name, text := range statements() {
+			if _, err := pg.Prepare(ctx, name, text, nil); err != nil {
+				return fmt.Errorf("prepare %s: %w", name, err)
+			}
+		}
+		return nil
+	})
+}
+
+// native gives fn the connection without database/sql around it.
+func (w *writer) native(fn func(*pgconn.PgConn) error) error {
+	return w.conn.Raw(func(c any) error { return fn(c.(*stdlib.Conn).Conn().PgConn()) })
+}
+
+// exec runs statements without parameters, one after the other, in one round
+// trip, and gives what the last one says that it did.
+func (w *writer) exec(ctx context.Context, query string) (tag string, err error) {
+	err = w.native(func(pg *pgconn.PgConn) error {
+		results, err := pg.Exec(context.WithoutCancel(ctx), query).ReadAll()
+		if n := len(results); err == nil && n > 0 {
+			tag = results[n-1].CommandTag.String()
+		}
+		return err
+	})
+	return tag, err
+}
+
+// bound lets everything on the connection fail that takes longer than d from
+// now; 0 ends that.
+func (w *writer) bound(d time.Duration) error {
+	return w.native(func(pg *pgconn.PgConn) error {
+		if d == 0 {
+			return pg.Conn().SetDeadline(time.Time{})
+		}
+		return pg.Conn().SetDeadline(time.Now().Add(d))
+	})
+}
+
+// begin opens a transaction on the writer's connection. A connection that was
+// lost while it was idle is replaced.
+func (s *Store) begin(ctx context.Context) (*writer, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if s.writer != nil {
+		if err := s.start(ctx); err == nil {
+			return s.writer, nil
+		}
+		s.discard()
+	}
+	if err := s.connect(ctx); err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	if err := s.start(ctx); err != nil {
+		s.discard()
+		return nil, err
+	}
+	return s.writer, nil
+}
+
+func (s *Store) start(ctx context.Context) error {
+	if err := s.writer.bound(patience); err != nil {
+		return err
+	}
+	if s.stale {
+		if err := s.refresh(ctx); err != nil {
+			return err
+		}
+	}
+	_, err := s.writer.exec(ctx, "begin")
+	return err
+}
+
+// refresh reads what the commit loop knows about the database, and prepares
+// the statements if the connection does not have them.
+func (s *Store) refresh(ctx context.Context) error {
+	if err := s.writer.prepare(ctx); err != nil {
+		return err
+	}
+	if err := s.load(ctx); err != nil {
+		return err
+	}
+	s.stale = false
+	return nil
+}
+
+// rollback ends the transaction without effect. Where that fails, the
+// connection is given up, and the database ends the transaction with it.
+func (s *Store) rollback(w *writer) {
+	if _, err := w.exec(context.Background(), "rollback"); err != nil || w.bound(0) != nil {
+		s.discard()
+	}
+}
+
+// discard gives the connection up, without a word to a server that may not
+// listen.
+func (s *Store) discard() {
+	if s.writer == nil {
+		return
+	}
+	_ = s.writer.conn.Raw(func(c any) error {
+		_ = c.(*stdlib.Conn).Conn().PgConn().Conn().Close() // its error says that it is closed
+		return driver.ErrBadConn                            // lets database/sql forget it
+	})
+	s.writer, s.stale = nil, true
+}
