@@ -59,6 +59,11 @@ func newBench(t testing.TB) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newBenchOn(t, st)
+}
+
+func newBenchOn(t testing.TB, st store.Store) *bench {
+	t.Helper()
 	t.Cleanup(func() { st.Close() })
 	b := &bench{t: t, commits: &commits{store: st}}
 	b.devices([]trefoil.DeviceID{"a", "b"})
