@@ -5,7 +5,7 @@ GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 COMMIT      := $(shell git rev-parse --short HEAD 2>/dev/null)
 
-.PHONY: help build demo test tools web generate fmt lint bench torture screenshots clean
+.PHONY: help build demo test tools web generate fmt lint bench torture storm screenshots clean
 
 help: ## say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|'
@@ -42,6 +42,9 @@ bench: build ## measure, next to Mosquitto; ROUNDS=5 SECONDS=5 YARDSTICK=../shar
 
 torture: build ## kill the server again and again under load, then look what is lost; ROUNDS=200
 	@go run ./test/torture -binary build/trefoil $(if $(ROUNDS),-rounds $(ROUNDS)) $(if $(SEED),-seed $(SEED))
+
+storm: build ## let 10,000 devices come back at once after a kill; DEVICES=10000
+	@go run ./test/storm -binary build/trefoil $(if $(DEVICES),-devices $(DEVICES))
 
 screenshots: build ## take the pictures of the documents again
 	cd test/browser && npm ci --no-audit --no-fund && BINARY_UNDER_TEST=$(CURDIR)/build/trefoil node screenshots.mjs

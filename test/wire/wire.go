@@ -52,8 +52,11 @@ func Dial(addr string) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Conn{Conn: c, r: bufio.NewReaderSize(c, 4096)}, nil
+	return New(c), nil
 }
+
+// New speaks MQTT over c.
+func New(c net.Conn) *Conn { return &Conn{Conn: c, r: bufio.NewReaderSize(c, 4096)} }
 
 // Login is the content of a CONNECT.
 type Login struct {
