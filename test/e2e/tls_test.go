@@ -1,19 +1,15 @@
 package e2e
 
 import (
-	"context"
 	"crypto/tls"
 	"encoding/json"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
-
-	"github.com/coder/websocket"
 
 	"github.com/trefoil-iot/trefoil/internal/tlsfile/tlsfiletest"
 	"github.com/trefoil-iot/trefoil/test/trefoiltest"
@@ -194,43 +190,4 @@ func TestWrongTLSFilesNameFileKeyAndWhatToDo(t *testing.T) {
 	if names := dirNames(t, data); len(names) != 0 {
 		t.Errorf("data directory after refused starts: got %q, want nothing", names)
 	}
-}
-
-func TestHTTPSCarriesAPIAndSecureWebSockets(t *testing.T) {
-	a, certs, data := tlsfiletest.New(t, "authority"), t.TempDir(), t.TempDir()
-	cert, key := a.Issue(tlsfiletest.Subject{CommonName: "trefoil"})
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	s, err := trefoiltest.Start(ctx, trefoiltest.Options{Binary: binary, Dir: data, Env: []string{
-		"TREFOIL_HTTP_TLS_CERTIFICATE=" + tlsfiletest.Write(t, certs, "a.pem", cert),
-		"TREFOIL_HTTP_TLS_KEY=" + tlsfiletest.Write(t, certs, "a.key", key),
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Kill() }) // nothing else is to be said at the end
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: a.Pool()}, ForceAttemptHTTP2: true}}
-	login := strings.NewReader(`{"username":"admin","password":"` + trefoiltest.AdminPassword + `"}`)
-	resp, err := client.Post("https://"+s.HTTP+"/api/v1/login", "application/json", login)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	var session struct{ Token string }
-	if err := json.NewDecoder(resp.Body).Decode(&session); err != nil {
-		t.Fatal(err)
-	}
-	if got := resp.Header.Get("Set-Cookie"); !strings.Contains(got, "Secure") || resp.ProtoMajor != 2 {
-		t.Errorf("login: got cookie %q over HTTP/%d, want a secure one over HTTP/2", got, resp.ProtoMajor)
-	}
-	sockets := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: a.Pool()}}}
-	for path, protocol := range map[string]string{"/mqtt": "mqtt", "/api/v1/live?token=" + session.Token: "trefoil.live.v1"} {
-		c, _, err := websocket.Dial(ctx, "wss://"+s.HTTP+path, &websocket.DialOptions{HTTPClient: sockets, Subprotocols: []string{protocol}})
-		if err != nil {
-			t.Errorf("secure WebSocket %s: %v", path, err)
-			continue
-		}
-		c.CloseNow()
-	}
-	wantWords(t, s.Output(), "https://"+s.HTTP)
 }
