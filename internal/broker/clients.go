@@ -57,7 +57,9 @@ func (b *Broker) Connections(q ClientQuery) ClientPage {
 	all := slices.DeleteFunc(b.Clients(), func(c mqtt.ClientStats) bool { return !matches(c.Client, text) })
 	page := ClientPage{Total: len(all)}
 	all = slices.DeleteFunc(all, func(c mqtt.ClientStats) bool { return q.After != "" && keyOf(c.Session) <= q.After })
-	slices.SortFunc(all, func(x, y mqtt.ClientStats) int { return strings.Compare(keyOf(x.Session), keyOf(y.Session)) })
+	slices.SortFunc(all, func(x, y mqtt.ClientStats) int { // as keyOf, which allocates
+		return cmp.Or(strings.Compare(x.Session.User, y.Session.User), strings.Compare(x.Session.ClientID, y.Session.ClientID))
+	})
 	if len(all) > limit {
 		all = all[:limit]
 		page.Next = keyOf(all[limit-1].Session)
@@ -68,7 +70,8 @@ func (b *Broker) Connections(q ClientQuery) ClientPage {
 	return page
 }
 
-// keyOf orders sessions: devices, then services, each by name.
+// keyOf orders sessions: devices, then services, each by name. Neither part
+// can have a zero byte [MQTT-1.5.4-2].
 func keyOf(id mqtt.SessionID) string { return id.User + "\x00" + id.ClientID }
 
 func matches(c *mqtt.Client, text string) bool {
