@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"os"
 	"runtime/debug"
@@ -19,8 +18,6 @@ import (
 	"github.com/trefoil-iot/trefoil/internal/live"
 	"github.com/trefoil-iot/trefoil/internal/payload"
 	"github.com/trefoil-iot/trefoil/internal/registry"
-	"github.com/trefoil-iot/trefoil/internal/store"
-	"github.com/trefoil-iot/trefoil/internal/store/sqlite"
 	"github.com/trefoil-iot/trefoil/internal/telemetry"
 	"github.com/trefoil-iot/trefoil/mqtt"
 	"github.com/trefoil-iot/trefoil/web"
@@ -38,18 +35,6 @@ func (a *App) listen(context.Context) (err error) {
 		return err
 	}
 	a.life.onStop("MQTT port", func(context.Context) error { return ignoreClosed(a.mqttListener.Close()) })
-	return nil
-}
-
-func (a *App) openStore(ctx context.Context) (err error) {
-	if a.config.Store.URL != "sqlite" {
-		return fmt.Errorf("store %q is not available; allowed is sqlite", a.config.Store.URL)
-	}
-	a.store, err = sqlite.Open(ctx, a.config.Data, store.Options{MaxMetrics: a.config.Limits.Metrics}, a.log)
-	if err != nil {
-		return err
-	}
-	a.life.onStop("store", func(context.Context) error { return a.store.Close() })
 	return nil
 }
 

@@ -24,11 +24,11 @@ func (t *tx) Commit(ctx context.Context) (trefoil.Seq, error) {
 	seq, err := t.write(ctx)
 	if err != nil {
 		t.s.stale = true // a partition or a series may not be as known
-		return 0, errors.Join(fmt.Errorf("commit: %w", err), t.Rollback())
+		return 0, errors.Join(err, t.Rollback())
 	}
 	t.end()
 	if err := t.s.commit(ctx, t.w, seq); err != nil {
-		return 0, fmt.Errorf("commit: %w", err)
+		return 0, err
 	}
 	t.s.known.apply(t.change)
 	t.s.upkeep.pending = t.s.upkeep.pending || t.change.dropped

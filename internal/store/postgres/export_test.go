@@ -4,7 +4,7 @@ import "context"
 
 // Cut cuts the connections of the store without a word to the database.
 func (s *Store) Cut() {
-	s.discard()
+	defer s.discard()
 	for _, conn := range s.readers.AcquireAllIdle(context.Background()) {
 		_ = conn.Conn().PgConn().Conn().Close() // its error says that it is closed
 		conn.Release()

@@ -138,7 +138,7 @@ func (s *Store) rollback(w *writer) {
 }
 
 // discard gives the connection up, without a word to a server that may not
-// listen.
+// listen. Those of the readers are likely lost for the same reason.
 func (s *Store) discard() {
 	if s.writer == nil {
 		return
@@ -148,4 +148,5 @@ func (s *Store) discard() {
 		return driver.ErrBadConn                            // lets database/sql forget it
 	})
 	s.writer, s.stale = nil, true
+	s.readers.Reset()
 }
