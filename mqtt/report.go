@@ -2,11 +2,24 @@ package mqtt
 
 import (
 	"fmt"
+	"runtime/debug"
 
 	"github.com/trefoil-iot/trefoil/mqtt/packet"
 )
 
 // The functions here count what happened and tell the observer.
+
+// tell calls the observer. A fault in it must not end the server: it is
+// called from goroutines that serve many connections.
+func (s *Server) tell(observer func()) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.count.panics.Add(1)
+			s.log.Error("mqtt: panic in an observer", "value", fmt.Sprint(v), "stack", string(debug.Stack()))
+		}
+	}()
+	observer()
+}
 
 func (s *Server) connected(c *conn, present bool) {
 	s.count.connected.Add(1)
@@ -14,7 +27,7 @@ func (s *Server) connected(c *conn, present bool) {
 	s.opened++
 	s.mu.Unlock()
 	if f := s.cfg.Observer.Connected; f != nil {
-		f(c.client, present)
+		s.tell(func() { f(c.client, present) })
 	}
 }
 
@@ -27,14 +40,14 @@ func (s *Server) disconnected(c *conn, e End) {
 	s.opened--
 	s.mu.Unlock()
 	if f := s.cfg.Observer.Disconnected; f != nil {
-		f(c.client, e)
+		s.tell(func() { f(c.client, e) })
 	}
 }
 
 func (s *Server) refused(r Refused) {
 	s.count.refused.Add(1)
 	if f := s.cfg.Observer.Refused; f != nil {
-		f(r)
+		s.tell(func() { f(r) })
 	}
 }
 
@@ -43,13 +56,13 @@ func (s *Server) drop(d Drop) {
 		s.count.dropped.Add(1)
 	}
 	if f := s.cfg.Observer.Dropped; f != nil {
-		f(d)
+		s.tell(func() { f(d) })
 	}
 }
 
 func (s *Server) delivered(c *conn, m *Message, reason packet.ReasonCode) {
 	if f := s.cfg.Observer.Delivered; f != nil && m != nil {
-		f(c.client, m, reason)
+		s.tell(func() { f(c.client, m, reason) })
 	}
 }
 
@@ -72,6 +85,9 @@ const maxLoggedPacket = 1024
 func (s *Server) panicked(c *conn, value any, stack, body []byte) {
 	s.count.panics.Add(1)
 	shown := body[:min(len(body), maxLoggedPacket)]
+	if c.session == nil { // CONNECT, which holds a password
+		shown = nil
+	}
 	s.log.Error("mqtt: panic in a connection", "value", fmt.Sprint(value), "remote", fmt.Sprint(c.net.RemoteAddr()),
 		"packet", fmt.Sprintf("%x", shown), "stack", string(stack))
 	if f := s.cfg.Observer.Panic; f != nil {
