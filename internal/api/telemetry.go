@@ -106,7 +106,8 @@ func (s *server) postTelemetry(w http.ResponseWriter, r *http.Request) error {
 
 func (s *server) readTelemetry(w http.ResponseWriter, r *http.Request, id trefoil.DeviceID) ([]byte, error) {
 	// Not every writer can set a deadline; the server's own one holds then.
-	_ = http.NewResponseController(w).SetReadDeadline(s.Now().Add(bodyTimeout))
+	// The deadline of a socket is by the real clock, whatever Now is.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.MaxTelemetryBody))
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	if err == nil {
