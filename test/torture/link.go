@@ -10,6 +10,7 @@ import (
 	"net"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/trefoil-iot/trefoil/mqtt/packet"
@@ -23,11 +24,12 @@ type identity struct {
 
 // link is one connection of a client.
 type link struct {
-	net.Conn
+	*net.TCPConn
 	r       *bufio.Reader
 	version packet.Version
-	present bool // the server found a session
-	window  int  // messages that the server takes in flight
+	present bool        // the server found a session
+	window  int         // messages that the server takes in flight
+	silent  atomic.Bool // the client has given the connection up, and the server does not know
 
 	mu    sync.Mutex
 	out   []byte
@@ -53,7 +55,7 @@ func dial(ctx context.Context, addr string, who identity) (*link, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &link{Conn: conn, r: bufio.NewReader(conn), version: who.version, ended: make(chan struct{})}
+	l := &link{TCPConn: conn.(*net.TCPConn), r: bufio.NewReader(conn), version: who.version, ended: make(chan struct{})}
 	if err := l.logIn(who); err != nil {
 		_ = conn.Close() // the error to report is that of the login
 		return nil, err

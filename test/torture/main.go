@@ -1,6 +1,7 @@
 // Command torture kills a running server with SIGKILL again and again, while
-// publishers and subscribers with persistent sessions go on with their work,
-// and then looks whether every message is where it was promised to be:
+// publishers and subscribers with persistent sessions go on with their work
+// and lose their connections in other ways too, and then looks whether every
+// message is where it was promised to be:
 //
 //   - stored at least once with QoS 1 and exactly once with QoS 2, after it
 //     was acknowledged;

@@ -176,36 +176,3 @@ func (p *publisher) state() (sent int, open []int) {
 	}
 	return p.sent, open
 }
-
-// forever connects again and again and calls use for every connection, until
-// ctx ends or the server makes a mistake.
-func forever(ctx context.Context, addr string, who identity, use func(*link) error) error {
-	for ctx.Err() == nil {
-		l, err := dial(ctx, addr, who)
-		switch {
-		case errors.Is(err, errRefused):
-			return fmt.Errorf("%s: %w", who.clientID, err)
-		case err != nil:
-			wait(ctx, beat)
-			continue
-		}
-		stop := context.AfterFunc(ctx, func() { _ = l.Close() }) // ends the reader
-		err = use(l)
-		stop()
-		_ = l.Close() // of which nothing more is expected
-		if err != nil {
-			return fmt.Errorf("%s: %w", who.clientID, err)
-		}
-	}
-	return nil
-}
-
-// wait waits for d or the end of ctx.
-func wait(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
-}
