@@ -19,7 +19,7 @@ func (a *App) deviceChanged(e registry.Event) {
 	id := e.Device.ID
 	switch e.Kind {
 	case registry.Deleted:
-		a.broker.Cut(id, "the device was deleted")
+		a.broker.Forget(id)
 		a.broker.ClearStatus(id)
 		a.ledger.Forget(id)
 		a.journal.Forget(id)

@@ -103,3 +103,15 @@ func (b *Broker) Cut(id trefoil.DeviceID, why string) int {
 		return ok && who.id == id
 	}, packet.NotAuthorized, why)
 }
+
+// Forget ends the connections of a deleted device and removes its sessions
+// with what is queued for them, so that a new device of the same name begins
+// with nothing.
+func (b *Broker) Forget(id trefoil.DeviceID) {
+	user := devicePrefix + string(id)
+	b.Server.Forget(func(s mqtt.SessionID) bool { return s.User == user }, packet.NotAuthorized, "the device was deleted", func(err error) {
+		if err != nil {
+			b.Log.Warn("the MQTT sessions of a deleted device could not be removed", "device", id, "error", err)
+		}
+	})
+}

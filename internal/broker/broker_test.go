@@ -142,14 +142,20 @@ type client struct {
 	version packet.Version
 }
 
-func (r *rig) dial(t *testing.T, v packet.Version, id string) *client {
+// dialOnly opens a connection without a CONNECT.
+func (r *rig) dialOnly(t *testing.T, v packet.Version) *client {
 	t.Helper()
 	conn, err := net.Dial("tcp", r.addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &client{t: t, Conn: conn, r: bufio.NewReader(conn), version: v}
 	t.Cleanup(func() { conn.Close() })
+	return &client{t: t, Conn: conn, r: bufio.NewReader(conn), version: v}
+}
+
+func (r *rig) dial(t *testing.T, v packet.Version, id string) *client {
+	t.Helper()
+	c := r.dialOnly(t, v)
 	connect := packet.Connect{
 		Version: v, CleanStart: true, ClientID: id, HasUsername: true, Username: id,
 		HasPassword: true, Password: []byte("secret"), ReceiveMaximum: 65535, RequestProblemInfo: true,
