@@ -20,6 +20,7 @@ type keeper struct {
 	ports    []string            // arguments, once they are known
 	readyIn  time.Duration       // of the last start
 	starting int                 // servers that were killed before they were ready
+	stopped  int                 // servers that were told to stop
 }
 
 func (k *keeper) start(ctx context.Context) error {
@@ -35,7 +36,8 @@ func (k *keeper) start(ctx context.Context) error {
 }
 
 // round starts the server and kills it: every fourth time at a moment of its
-// start, and otherwise after a while.
+// start, and otherwise after a while. One in eight is not killed but stopped
+// as an operator would.
 func (k *keeper) round(ctx context.Context) error {
 	limit := patience
 	if k.random.IntN(4) == 0 {
@@ -52,7 +54,22 @@ func (k *keeper) round(ctx context.Context) error {
 		return err
 	}
 	wait(ctx, k.up[0]+time.Duration(k.random.Int64N(int64(k.up[1]-k.up[0]))))
+	if k.random.IntN(8) == 0 {
+		return k.stop(ctx)
+	}
 	return k.kill()
+}
+
+func (k *keeper) stop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	s := k.server
+	k.server = nil
+	k.stopped++
+	if err := s.Stop(ctx); err != nil {
+		return fmt.Errorf("stop the server: %w; it wrote:\n%s", err, s.Output())
+	}
+	return nil
 }
 
 func (k *keeper) kill() error {

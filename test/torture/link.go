@@ -141,6 +141,9 @@ func (l *link) receive(handle func(packet.Header, []byte) ([]byte, error)) error
 		if err != nil {
 			return nil // the server was killed
 		}
+		if h.Type == packet.DISCONNECT {
+			return l.dismissed(body)
+		}
 		answer, err := handle(h, body)
 		if err != nil {
 			return err
@@ -149,6 +152,18 @@ func (l *link) receive(handle func(packet.Header, []byte) ([]byte, error)) error
 			return nil // as above
 		}
 	}
+}
+
+// dismissed tells a server that stops from one that complains.
+func (l *link) dismissed(body []byte) error {
+	var d packet.Disconnect
+	if err := d.Decode(l.version, body); err != nil {
+		return err
+	}
+	if d.Reason != packet.ServerShuttingDown {
+		return fmt.Errorf("got DISCONNECT with reason %#x %s", byte(d.Reason), d.ReasonString)
+	}
+	return nil
 }
 
 // decodeAck reads an ack and refuses one that is an error.

@@ -47,7 +47,7 @@ var errBroken = errors.New("promises were broken; the data directory is kept for
 func command(ctx context.Context, args []string, stdout io.Writer, stderr *os.File) (err error) {
 	o := options{drain: time.Minute}
 	flags := flag.NewFlagSet("torture", flag.ContinueOnError)
-	flags.IntVar(&o.rounds, "rounds", 200, "how often the server is killed")
+	flags.IntVar(&o.rounds, "rounds", 200, "how often the server ends")
 	flags.StringVar(&o.binary, "binary", "", "the server; without it, it is built")
 	flags.Uint64Var(&o.seed, "seed", rand.Uint64N(1_000_000), "of the moments of the kills")
 	flags.IntVar(&o.devices, "devices", 2, "publishers for each QoS and each version of MQTT")
@@ -92,7 +92,7 @@ func progress(w *os.File, rounds int) func(int) {
 		return func(int) {}
 	}
 	return func(done int) {
-		fmt.Fprintf(w, "\r%d of %d kills", done, rounds)
+		fmt.Fprintf(w, "\r%d of %d rounds", done, rounds)
 		if done == rounds {
 			fmt.Fprint(w, "\r\033[K")
 		}

@@ -13,11 +13,13 @@ import (
 
 // report is what a run found.
 type report struct {
-	rounds, starting int // kills, and those of them during a start
-	took             time.Duration
-	stored           []storedRow
-	received         []receivedRow
-	faults           []string // the promises that were broken, with numbers
+	rounds   int // ends of the server
+	starting int // those during a start
+	stopped  int // those by SIGTERM
+	took     time.Duration
+	stored   []storedRow
+	received []receivedRow
+	faults   []string // the promises that were broken, with numbers
 }
 
 // storedRow sums up the publishers of one QoS.
@@ -172,7 +174,8 @@ func set(numbers []int) map[int]bool {
 }
 
 func (r *report) print(w io.Writer) {
-	fmt.Fprintf(w, "%d kills, %d of them during the start, in %s\n\n", r.rounds, r.starting, r.took.Round(time.Second/10))
+	fmt.Fprintf(w, "%d rounds in %s: %d kills, %d of them during the start, and %d clean stops\n\n",
+		r.rounds, r.took.Round(time.Second/10), r.rounds-r.stopped, r.starting, r.stopped)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "publishers\tsent\tacked\tstored\tlost\tdoubled\tin part\t")
 	for _, s := range r.stored {

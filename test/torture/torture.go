@@ -16,7 +16,7 @@ import (
 type options struct {
 	binary   string
 	dir      string // data of the server
-	rounds   int    // kills
+	rounds   int    // ends of the server
 	seed     uint64 // of the moments of the kills
 	up       [2]time.Duration
 	devices  int           // publishers for each QoS and each version
@@ -54,7 +54,7 @@ func torture(ctx context.Context, o options) (report, error) {
 	if err == nil {
 		out, err = r.verify(ctx)
 	}
-	out.rounds, out.starting, out.took = o.rounds, r.keeper.starting, time.Since(start)
+	out.rounds, out.starting, out.stopped, out.took = o.rounds, r.keeper.starting, r.keeper.stopped, time.Since(start)
 	if s := r.keeper.server; err != nil && s != nil {
 		err = fmt.Errorf("%w; the server wrote:\n%s", err, s.Output())
 	}
