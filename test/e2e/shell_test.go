@@ -38,6 +38,7 @@ type shell struct {
 	in     io.Writer
 	lines  chan string // of what the shell prints; closed when it ends
 	server string      // host:port of the HTTP server, "" before there is one
+	group  int         // process group of that server, 0 before there is one
 }
 
 func openShell(t *testing.T, root string) *shell {
@@ -72,6 +73,9 @@ func openShell(t *testing.T, root string) *shell {
 	}()
 	t.Cleanup(func() {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // it may have ended
+		if s.group > 0 {
+			_ = syscall.Kill(-s.group, syscall.SIGKILL) // the server's group is not the shell's
+		}
 		<-ended
 	})
 	s.say(prelude)
@@ -150,7 +154,10 @@ func (s *shell) serve(b fence) {
 	s.t.Helper()
 	s.say("if [ -n \"${server:-}\" ]; then unset TREFOIL_SERVER; kill -TERM -- -$server; wait $server || true; fi")
 	s.say("set -m; (source %s) </dev/null >>server.log 2>&1 & server=$!; set +m", s.file(b))
-	var at struct{ HTTP, MQTT string }
+	var at struct {
+		HTTP, MQTT string
+		PID        int
+	}
 	defer func() {
 		if s.t.Failed() {
 			s.t.Logf("line %d: the server printed\n%s", b.line, s.serverLog())
@@ -168,6 +175,9 @@ func (s *shell) serve(b fence) {
 	_, port, err := net.SplitHostPort(at.MQTT)
 	if err != nil {
 		s.t.Fatal(err)
+	}
+	if s.group, err = syscall.Getpgid(at.PID); err != nil {
+		s.t.Fatalf("process group of the server: %v", err)
 	}
 	s.server = at.HTTP
 	s.say("export MQTT_PORT=%s TREFOIL_SERVER=http://%s", port, at.HTTP)
