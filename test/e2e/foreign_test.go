@@ -19,7 +19,7 @@ import (
 )
 
 // transcript is what every foreign client notes in the same conversation; its
-// parts are in [conversation], and once more in the languages of the clients.
+// parts are in [talk], and once more in the languages of the clients.
 var transcript = []string{
 	`{"n":0} QoS 0`, `{"n":1} QoS 1`, `{"n":2} QoS 2`, // to itself
 	"session present",
@@ -57,62 +57,97 @@ func note(payload []byte, qos byte, retained bool) string {
 	return s
 }
 
-// conversation has the conversation of the transcript by way of a library.
-func (r *rig) conversation(d trefoiltest.Device, connect func(context.Context, login) (peer, bool, error)) (got []string) {
+// connector makes a connection with a library, and says whether the server had
+// its session.
+type connector func(context.Context, login) (peer, bool, error)
+
+// talk is a conversation by way of a library.
+type talk struct {
+	*rig
+	ctx     context.Context // ends when patience does
+	connect connector
+	device  trefoiltest.Device
+	inbox   chan string
+	noted   []string
+}
+
+// conversation has the conversation of the transcript.
+func (r *rig) conversation(d trefoiltest.Device, connect connector) []string {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
 	defer cancel()
-	must := func(err error) {
-		r.t.Helper()
-		if err != nil {
-			r.t.Fatalf("%v; transcript so far: %q", err, got)
-		}
-	}
-	inbox := make(chan string, 100)
-	hear := func() {
-		r.t.Helper()
-		select {
-		case m := <-inbox:
-			got = append(got, m)
-		case <-ctx.Done():
-			must(ctx.Err())
-		}
-	}
-	lasting := login{addr: r.MQTT, clientID: "lasting", device: d, persistent: true, received: inbox}
-	passing := login{addr: r.MQTT, clientID: "passing", device: d, will: `{"last":1}`, received: inbox}
-	topic := lasting.topic()
+	c := &talk{rig: r, ctx: ctx, connect: connect, device: d, inbox: make(chan string, 100)}
+	topic := "devices/" + d.ID + "/telemetry"
+	c.toItself(topic)
+	c.fromAnother(topic)
+	c.comeBack(topic)
+	return c.noted
+}
 
-	a, _, err := connect(ctx, lasting)
-	must(err)
-	must(a.subscribe(topic, 2))
-	for qos := range byte(3) {
-		must(a.publish(topic, fmt.Sprintf(`{"n":%d}`, qos), qos, false))
-		hear()
+// must ends the test on an error.
+func (c *talk) must(err error) {
+	c.t.Helper()
+	if err != nil {
+		c.t.Fatalf("%v; transcript so far: %q", err, c.noted)
 	}
-	await(r.t, "the end of all handshakes", func() bool {
+}
+
+// hear notes the next message.
+func (c *talk) hear() {
+	c.t.Helper()
+	select {
+	case m := <-c.inbox:
+		c.noted = append(c.noted, m)
+	case <-c.ctx.Done():
+		c.must(c.ctx.Err())
+	}
+}
+
+func (c *talk) lasting() (peer, bool) {
+	c.t.Helper()
+	p, present, err := c.connect(c.ctx, login{addr: c.MQTT, clientID: "lasting", device: c.device, persistent: true, received: c.inbox})
+	c.must(err)
+	return p, present
+}
+
+func (c *talk) toItself(topic string) {
+	c.t.Helper()
+	p, _ := c.lasting()
+	c.must(p.subscribe(topic, 2))
+	for qos := range byte(3) {
+		c.must(p.publish(topic, fmt.Sprintf(`{"n":%d}`, qos), qos, false))
+		c.hear()
+	}
+	await(c.t, "the end of all handshakes", func() bool {
 		var broker struct{ Queued int }
-		r.call("GET", "/api/v1/broker", nil, &broker)
+		c.call("GET", "/api/v1/broker", nil, &broker)
 		return broker.Queued == 0
 	})
-	must(a.disconnect())
-	b, _, err := connect(ctx, passing)
-	must(err)
-	must(b.publish(topic, `{"n":11}`, 1, false))
-	must(b.publish(topic, `{"n":12}`, 2, false))
-	must(b.publish(topic+"/kept", "7", 1, true))
-	must(b.cut())
-	a, present, err := connect(ctx, lasting)
-	must(err)
+	c.must(p.disconnect())
+}
+
+func (c *talk) fromAnother(topic string) {
+	c.t.Helper()
+	p, _, err := c.connect(c.ctx, login{addr: c.MQTT, clientID: "passing", device: c.device, will: `{"last":1}`, received: c.inbox})
+	c.must(err)
+	c.must(p.publish(topic, `{"n":11}`, 1, false))
+	c.must(p.publish(topic, `{"n":12}`, 2, false))
+	c.must(p.publish(topic+"/kept", "7", 1, true))
+	c.must(p.cut())
+}
+
+func (c *talk) comeBack(topic string) {
+	c.t.Helper()
+	p, present := c.lasting()
 	if present {
-		got = append(got, "session present")
+		c.noted = append(c.noted, "session present")
 	}
-	hear()
-	hear()
-	hear()
-	must(a.subscribe(topic+"/kept", 1))
-	hear()
-	must(a.disconnect())
-	return got
+	for range 3 {
+		c.hear()
+	}
+	c.must(p.subscribe(topic+"/kept", 1))
+	c.hear()
+	c.must(p.disconnect())
 }
 
 // wantTranscript checks what a foreign client noted, and what is stored.

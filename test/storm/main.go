@@ -109,8 +109,18 @@ func (s *storm) run(ctx context.Context, out io.Writer, devices, rounds int) err
 	for _, d := range s.fleet.devices {
 		lives.Go(func() { s.fleet.run(living, d) })
 	}
+	if err := s.measure(ctx, out, rounds); err != nil {
+		return err
+	}
+	end()
+	lives.Wait()
+	return s.verify(ctx, out)
+}
+
+// measure lets the fleet connect, and come back from every kill.
+func (s *storm) measure(ctx context.Context, out io.Writer, rounds int) error {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(t, "%d devices\tserver ready\tmedian back\t99 %% back\tall back\tfailed tries\t\n", devices)
+	fmt.Fprintf(t, "%d devices\tserver ready\tmedian back\t99 %% back\tall back\tfailed tries\t\n", len(s.fleet.devices))
 	s.fleet.open()
 	if err := s.row(ctx, t, "first connect"); err != nil {
 		return err
@@ -131,12 +141,7 @@ func (s *storm) run(ctx context.Context, out io.Writer, devices, rounds int) err
 			return err
 		}
 	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	end()
-	lives.Wait()
-	return s.verify(ctx, out)
+	return t.Flush()
 }
 
 // create makes the devices, several at a time, since each is a commit.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/trefoil-iot/trefoil/mqtt/packet"
+	"github.com/trefoil-iot/trefoil/test/trefoiltest"
 )
 
 // report is what a run found.
@@ -72,7 +73,7 @@ func (r *run) verifyStored(ctx context.Context, p *publisher, row *storedRow, ou
 	if err != nil {
 		return err
 	}
-	times := count(arrivals.V)
+	times, own := count(arrivals.V), p.onTime(measured)
 	unacked := set(open)
 	var lost, doubled, torn []int
 	for n := 1; n <= sent; n++ {
@@ -82,15 +83,7 @@ func (r *run) verifyStored(ctx context.Context, p *publisher, row *storedRow, ou
 		if times[n] > 1 {
 			doubled = append(doubled, n)
 		}
-	}
-	own := map[int]int{}
-	for i, v := range measured.V {
-		if n := number(v); int64(measured.T[i]) == p.base+int64(n) {
-			own[n]++
-		}
-	}
-	for n := 1; n <= sent; n++ {
-		if (times[n] > 0) != (own[n] == 1) {
+		if (times[n] > 0) != own[n] {
 			torn = append(torn, n)
 		}
 	}
@@ -107,6 +100,17 @@ func (r *run) verifyStored(ctx context.Context, p *publisher, row *storedRow, ou
 		out.broken(p.device, "QoS 2 and stored more than once", doubled)
 	}
 	return nil
+}
+
+// onTime gives the numbers whose reading has the time that p gave it.
+func (p *publisher) onTime(measured trefoiltest.Series) map[int]bool {
+	has := map[int]bool{}
+	for i, v := range measured.V {
+		if n := number(v); int64(measured.T[i]) == p.base+int64(n) {
+			has[n] = true
+		}
+	}
+	return has
 }
 
 func (r *run) verifyReceived(s *subscriber, qos byte, out *report) receivedRow {
