@@ -10,7 +10,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 export PATH="$PATH:/usr/sbin:/sbin"
 
-readonly stages=(install vet format staticcheck tidy build tests race fuzz web generated browser)
+readonly stages=(install vet format staticcheck tidy build tests postgres race fuzz web generated browser)
 # Where goroutines meet.
 readonly racy=(./mqtt/... ./internal/ingest/... ./internal/live/... ./internal/store/...
   ./internal/registry/... ./internal/api/... ./internal/app/...)
@@ -29,6 +29,10 @@ build() { make --no-print-directory build; }
 
 # Every test, with the real binary, foreign clients and brokers.
 tests() { gotest -timeout 15m ./...; }
+
+# The real binary again with PostgreSQL behind it, without the tests that are
+# about files of SQLite or start servers of their own.
+postgres() { E2E_STORE=postgres gotest -timeout 15m -skip 'FullDisk|SameData|Documents' ./test/e2e; }
 
 # The packages with many goroutines again, under the race detector.
 race() { gotest -race -timeout 15m $(existing "${racy[@]}"); }

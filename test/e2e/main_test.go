@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/trefoil-iot/trefoil/test/pgtest"
 	"github.com/trefoil-iot/trefoil/test/trefoiltest"
 )
 
@@ -18,6 +19,10 @@ const patience = 30 * time.Second
 
 // binary is the path of the binary under test, set once by TestMain.
 var binary string
+
+// cluster holds the servers' databases when E2E_STORE is postgres; otherwise
+// it is nil and they use SQLite. Set once by TestMain.
+var cluster *pgtest.Cluster
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
@@ -31,6 +36,13 @@ func run(m *testing.M) int {
 	if binary, err = trefoiltest.Build(dir); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
+	}
+	if os.Getenv("E2E_STORE") == "postgres" {
+		if cluster, err = pgtest.New(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer cluster.Close()
 	}
 	return m.Run()
 }
@@ -50,6 +62,9 @@ func start(t *testing.T, o trefoiltest.Options) *rig {
 	o.Binary = binary
 	if o.Dir == "" {
 		o.Dir = t.TempDir()
+	}
+	if cluster != nil { // arguments are stronger, for tests that choose their store
+		o.Env = append(o.Env, "TREFOIL_STORE="+cluster.Of(t, o.Dir))
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

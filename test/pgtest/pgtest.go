@@ -17,6 +17,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -39,6 +40,7 @@ type Cluster struct {
 	exited  chan struct{}       // closed when process has ended
 	output  bytes.Buffer
 	count   atomic.Int64 // of databases
+	byKey   sync.Map     // URLs of databases that Of made
 }
 
 // New makes a cluster and starts it. It commits to the disk like one in
@@ -231,6 +233,19 @@ func (c *Cluster) Exec(t testing.TB, database, statements string) {
 	if _, err := conn.Exec(ctx, statements); err != nil {
 		t.Fatalf("%s: %v", statements, err)
 	}
+}
+
+// Of gives the URL of the database of key, which it makes when the key is
+// new. It stays until the cluster is closed.
+func (c *Cluster) Of(t testing.TB, key string) string {
+	t.Helper()
+	url, found := c.byKey.Load(key)
+	if !found {
+		name := fmt.Sprintf("key%d", c.count.Add(1))
+		c.Exec(t, "postgres", "create database "+name)
+		url, _ = c.byKey.LoadOrStore(key, c.URL(name))
+	}
+	return url.(string)
 }
 
 // Database makes an empty database for one test and gives its URL. It is

@@ -191,11 +191,9 @@ func (s *Store) landed(ctx context.Context) (bool, error) {
 	if err := s.writer.bound(patience); err != nil {
 		return false, err
 	}
-	var alive int
-	err := s.writer.conn.QueryRowContext(ctx, `select count(pg_terminate_backend(pid)) from pg_stat_activity
-		where application_name = $1 and usename = current_user and pid <> pg_backend_pid()`, s.name).Scan(&alive)
+	alive, err := s.endLost(ctx)
 	if err != nil {
-		return false, fmt.Errorf("end the connection that was lost: %w", err)
+		return false, err
 	}
 	if alive > 0 {
 		return false, errors.New("the database is still ending the connection that was lost")

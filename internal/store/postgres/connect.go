@@ -99,6 +99,8 @@ func (c connector) explain(err error) error {
 	var refused *pgconn.ConnectError
 	step := ""
 	switch {
+	case errors.Is(err, errTaken):
+		return err
 	case errors.As(err, &pg):
 		step = nextStep(pg.Code, config)
 	case errors.As(err, &refused):

@@ -67,7 +67,7 @@ func Open(ctx context.Context, url string, options store.Options, logger *slog.L
 }
 
 func (s *Store) open(ctx context.Context) error {
-	if err := s.connect(ctx); err != nil {
+	if err := s.connectFirst(ctx); err != nil {
 		return err
 	}
 	if err := s.checkServer(ctx); err != nil {
@@ -103,6 +103,7 @@ func (s *Store) migrate(ctx context.Context) error {
 const (
 	lockMigration = 0x74726566_6f696c_01
 	lockPartition = 0x74726566_6f696c_02
+	lockServer    = 0x74726566_6f696c_03
 )
 
 // Close ends the store.

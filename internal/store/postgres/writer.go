@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"time"
 
@@ -33,7 +34,57 @@ func (s *Store) connect(ctx context.Context) error {
 		return err
 	}
 	s.writer = &writer{conn: conn}
+	if err := s.lock(ctx); err != nil {
+		s.discard()
+		return err
+	}
 	return nil
+}
+
+var errTaken = errors.New("another Trefoil uses this database; stop it, or give this one a database of its own")
+
+// lock keeps other processes from writing as long as the connection lives:
+// what they would know about devices and sessions would differ from what this
+// one knows. A connection of this process that was lost is ended by force.
+func (s *Store) lock(ctx context.Context) error {
+	var free bool
+	err := s.writer.conn.QueryRowContext(ctx, "select pg_try_advisory_lock($1)", lockServer).Scan(&free)
+	if err != nil || free {
+		return err
+	}
+	if _, err := s.endLost(ctx); err != nil {
+		return err
+	}
+	return errTaken
+}
+
+// connectFirst connects and gives a process that was just killed a moment to
+// disappear from the database.
+func (s *Store) connectFirst(ctx context.Context) error {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(2 * time.Second); ; {
+		err := s.connect(ctx)
+		if !errors.Is(err, errTaken) || time.Now().After(end) {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// endLost ends other connections of this process that write, and gives the
+// number of those that were there.
+func (s *Store) endLost(ctx context.Context) (n int, err error) {
+	err = s.writer.conn.QueryRowContext(ctx, `select count(pg_terminate_backend(pid)) from pg_stat_activity
+		where application_name = $1 and usename = current_user and pid <> pg_backend_pid()`, s.name).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("end a connection that was lost: %w", err)
+	}
+	return n, nil
 }
 
 // prepare makes the statements of the hot path, once per connection.
