@@ -16,7 +16,8 @@ type keeper struct {
 	random      *rand.Rand
 	up          [2]time.Duration // shortest and longest life of a server that got ready
 
-	server   *trefoiltest.Server // nil while it is killed
+	server   *trefoiltest.Server // nil while there is none
+	latest   *trefoiltest.Server // the same, also when it has ended
 	ports    []string            // arguments, once they are known
 	readyIn  time.Duration       // of the last start
 	starting int                 // servers that were killed before they were ready
@@ -30,7 +31,7 @@ func (k *keeper) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	k.server, k.readyIn = s, s.ReadyIn
+	k.server, k.latest, k.readyIn = s, s, s.ReadyIn
 	k.ports = []string{"--http", s.HTTP, "--mqtt", s.MQTT}
 	return nil
 }

@@ -55,8 +55,8 @@ func torture(ctx context.Context, o options) (report, error) {
 		out, err = r.verify(ctx)
 	}
 	out.rounds, out.starting, out.stopped, out.took = o.rounds, r.keeper.starting, r.keeper.stopped, time.Since(start)
-	if s := r.keeper.server; err != nil && s != nil {
-		err = fmt.Errorf("%w; the server wrote:\n%s", err, s.Output())
+	if err != nil {
+		err = fmt.Errorf("%w; the server wrote:\n%s", err, r.keeper.latest.Output())
 	}
 	return out, errors.Join(err, r.keeper.kill())
 }
