@@ -26,12 +26,18 @@ type faulty struct {
 	mu          sync.Mutex
 	commits     [][]string
 	began       int
+	refuse      []error // of the next Begins, one each
 }
 
 func (f *faulty) Begin(context.Context) (store.Tx, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.began++
+	if len(f.refuse) > 0 {
+		err := f.refuse[0]
+		f.refuse = f.refuse[1:]
+		return nil, err
+	}
 	return &faultyTx{store: f}, nil
 }
 
