@@ -61,6 +61,35 @@ func Migrate(ctx context.Context, db Beginner, d Dialect, parts ...Migrations) e
 	return nil
 }
 
+// Pending reports whether Migrate would change a database that has tables
+// already.
+func Pending(ctx context.Context, q Querier, parts ...Migrations) (bool, error) {
+	rows, err := q.QueryContext(ctx, "select part, max(version) from schema_version group by part")
+	if err != nil {
+		return false, nil // no such table: the database is new
+	}
+	defer rows.Close()
+	done := map[string]int{}
+	for rows.Next() {
+		var part string
+		var version int
+		if err := rows.Scan(&part, &version); err != nil {
+			return false, err
+		}
+		done[part] = version
+	}
+	if err := rows.Err(); err != nil || len(done) == 0 {
+		return false, err
+	}
+	for _, p := range parts {
+		steps, err := p.steps()
+		if err != nil || done[p.Part] < len(steps) {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
 func migratePart(ctx context.Context, db Beginner, d Dialect, m Migrations) error {
 	steps, err := m.steps()
 	if err != nil {
@@ -73,7 +102,7 @@ func migratePart(ctx context.Context, db Beginner, d Dialect, m Migrations) erro
 	}
 	if done > len(steps) {
 		return fmt.Errorf("the database has version %d and this program knows versions up to %d; "+
-			"start the newer Trefoil that wrote it, or restore a backup from before its upgrade", done, len(steps))
+			"start the newer Trefoil that wrote it, put back the copy from before its upgrade with trefoil rollback, or restore a backup", done, len(steps))
 	}
 	for i := done; i < len(steps); i++ {
 		if err := m.apply(ctx, db, d, i+1, steps[i]); err != nil {

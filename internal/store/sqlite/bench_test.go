@@ -22,12 +22,14 @@ type sensors struct {
 	rand    *rand.Rand
 	drift   []float64
 	written int
+	dir     string
+	opened  time.Time
 }
 
 const benchStart = trefoil.Instant(1_767_225_600_000_000) // 2026-01-01 UTC
 
 func newSensors(b testing.TB, dir string, n int) *sensors {
-	f := &sensors{now: benchStart.Time(), rand: rand.New(rand.NewPCG(1, 2)), drift: make([]float64, n)}
+	f := &sensors{dir: dir, opened: time.Now(), now: benchStart.Time(), rand: rand.New(rand.NewPCG(1, 2)), drift: make([]float64, n)}
 	f.s = open(b, dir, store.Options{Now: func() time.Time { return f.now }})
 	return f
 }

@@ -46,14 +46,18 @@ func (s *Store) writeChunks(w *writer, id int64, c series.Columns) (grown int64,
 // that is responsible for the first.
 func (s *Store) writeSome(w *writer, id int64, c *series.Columns) (n int, grown int64, err error) {
 	t := c.Time(0)
-	o, err := w.owner(id, t)
+	pw, err := s.partAt(w, t)
+	if err != nil {
+		return 0, 0, err
+	}
+	o, err := pw.ownerOf(id, t)
 	if err != nil {
 		return 0, 0, err
 	}
 	end := slotEnd(o.id, o.hours)
 	next := chunkID(id, end)
 	if o.found {
-		if next, err = w.next(o.id, next); err != nil {
+		if next, err = pw.nextOf(o.id, next); err != nil {
 			return 0, 0, err
 		}
 	}
@@ -61,24 +65,38 @@ func (s *Store) writeSome(w *writer, id int64, c *series.Columns) (n int, grown 
 		n--
 	}
 	part := c.Slice(0, n)
+	grown, err = s.mergeInto(w, pw, o, id, &part)
+	pw.readings += grown
+	return n, grown, err
+}
+
+// mergeInto writes readings that belong to the chunk o.
+func (s *Store) mergeInto(w *writer, pw *partWriter, o owner, id int64, part *series.Columns) (grown int64, err error) {
+	n := int64(part.Len())
 	if !o.found {
-		return n, int64(n), s.putPieces(w, o.id, o.hours, &part)
+		return n, s.putPieces(pw, o.id, o.hours, part)
+	}
+	if series.Packed(o.data) { // raw readings of this time are not kept any more
+		pw.late += n
+		return 0, nil
 	}
 	old, err := s.codec.Decode(o.data)
 	if err != nil {
-		return n, int64(n), errors.Join(s.setAside(w, o.id, err), s.putPieces(w, o.id, o.hours, &part))
+		pw.bytes -= int64(len(o.data))
+		return n, errors.Join(s.setAside(w, pw, o.id, err), s.putPieces(pw, o.id, o.hours, part))
 	}
-	if first := chunkID(id, t); t > o.last && old.Len() >= fullChunk && first > o.id {
-		return n, int64(n), s.putPieces(w, first, o.hours, &part)
+	if first := chunkID(id, part.Time(0)); part.Time(0) > o.last && old.Len() >= fullChunk && first > o.id {
+		return n, s.putPieces(pw, first, o.hours, part)
 	}
-	merged := series.Merge(&old, &part)
-	return n, int64(merged.Len() - old.Len()), s.putPieces(w, o.id, o.hours, &merged)
+	merged := series.Merge(&old, part)
+	pw.bytes -= int64(len(o.data))
+	return int64(merged.Len() - old.Len()), s.putPieces(pw, o.id, o.hours, &merged)
 }
 
-// owner finds the chunk that is responsible for t, or says what it would be.
-func (w *writer) owner(id int64, t trefoil.Instant) (owner, error) {
+// ownerOf finds the chunk that is responsible for t, or says what it would be.
+func (pw *partWriter) ownerOf(id int64, t trefoil.Instant) (owner, error) {
 	o := owner{found: true}
-	err := w.ownerChunk.QueryRow(chunkID(id, floor(t, day)), chunkID(id, t)).Scan(&o.id, &o.hours, &o.last, &o.data)
+	err := pw.owner.QueryRow(chunkID(id, floor(t, day)), chunkID(id, t)).Scan(&o.id, &o.hours, &o.last, &o.data)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return owner{}, fmt.Errorf("find the chunk of a time: %w", err)
 	}
@@ -88,11 +106,11 @@ func (w *writer) owner(id int64, t trefoil.Instant) (owner, error) {
 	return o, nil
 }
 
-// next gives the id at which the responsibility of a chunk ends: that of the
+// nextOf gives the id at which the responsibility of a chunk ends: that of the
 // next chunk before end, or end.
-func (w *writer) next(id, end int64) (int64, error) {
+func (pw *partWriter) nextOf(id, end int64) (int64, error) {
 	var next int64
-	if err := w.nextChunk.QueryRow(id, end).Scan(&next); err != nil {
+	if err := pw.next.QueryRow(id, end).Scan(&next); err != nil {
 		return 0, fmt.Errorf("find the chunk after another: %w", err)
 	}
 	if next == 0 {
@@ -102,10 +120,10 @@ func (w *writer) next(id, end int64) (int64, error) {
 }
 
 // setAside keeps a chunk that cannot be read where it is in nobody's way.
-func (s *Store) setAside(w *writer, id int64, cause error) error {
+func (s *Store) setAside(w *writer, pw *partWriter, id int64, cause error) error {
 	s.logger.Error("a damaged chunk is set aside in the table damaged_chunk; restore a backup to get its readings back",
 		"series", id>>(hourBits+partBits), "from", chunkHour(id).Time(), "chunk", id, "error", cause)
-	err := w.exec(context.Background(), "insert or replace into damaged_chunk select * from chunk where id = $1", id)
+	err := w.exec(context.Background(), "insert or replace into damaged_chunk select id, hours, first, last, summary, data from "+pw.name+" where id = $1", id)
 	if err != nil {
 		return fmt.Errorf("set a damaged chunk aside: %w", err)
 	}
@@ -114,7 +132,7 @@ func (s *Store) setAside(w *writer, id int64, cause error) error {
 
 // putPieces writes c as the chunk id, and what is too much for it as chunks
 // that follow it. Where one ends must be seen in their ids.
-func (s *Store) putPieces(w *writer, id, hours int64, c *series.Columns) error {
+func (s *Store) putPieces(pw *partWriter, id, hours int64, c *series.Columns) error {
 	number := id >> (hourBits + partBits)
 	full := fullChunk
 	if hours > 1 {
@@ -132,7 +150,7 @@ func (s *Store) putPieces(w *writer, id, hours int64, c *series.Columns) error {
 		if start > 0 {
 			id = chunkID(number, piece.Time(0))
 		}
-		if err := s.putOne(w, id, hours, &piece); err != nil {
+		if err := s.putOne(pw, id, hours, &piece); err != nil {
 			return err
 		}
 		start = end
@@ -140,10 +158,11 @@ func (s *Store) putPieces(w *writer, id, hours int64, c *series.Columns) error {
 	return nil
 }
 
-func (s *Store) putOne(w *writer, id, hours int64, c *series.Columns) error {
+func (s *Store) putOne(pw *partWriter, id, hours int64, c *series.Columns) error {
 	s.upkeep.data = s.codec.Encode(s.upkeep.data[:0], c)
 	s.upkeep.summary = c.Summarize().Append(s.upkeep.summary[:0])
-	_, err := w.putChunk.Exec(id, hours, int64(c.Time(0)), int64(c.Time(c.Len()-1)), s.upkeep.summary, s.upkeep.data)
+	pw.bytes += int64(len(s.upkeep.data))
+	_, err := pw.put.Exec(id, hours, int64(c.Time(0)), int64(c.Time(c.Len()-1)), s.upkeep.summary, s.upkeep.data)
 	if err != nil {
 		return fmt.Errorf("write chunk %d: %w", id, err)
 	}

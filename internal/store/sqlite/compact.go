@@ -26,6 +26,7 @@ const leastDays = 4
 type compaction struct {
 	running bool
 	day     trefoil.Instant // days before this one are joined
+	part    trefoil.Instant // partitions that start before this one are done
 	next    int64           // id of the chunk to go on with
 }
 
@@ -34,7 +35,7 @@ func (s *Store) startCompaction() {
 	c := &s.upkeep.compaction
 	day := floor(trefoil.InstantOf(s.options.Now().Add(-settle)), day)
 	if !c.running && day > c.day {
-		*c = compaction{running: true, day: day}
+		*c = compaction{running: true, day: day, part: minTime - 2*day}
 	}
 }
 
@@ -58,10 +59,19 @@ func (s *Store) compactSome(ctx context.Context, deadline time.Time) error {
 
 // compactNext joins the next day that has a chunk of an hour, or ends the pass.
 func (s *Store) compactNext(w *writer, c *compaction) error {
-	var id int64
-	err := w.hourlyChunk.QueryRow(c.next).Scan(&id)
-	if errors.Is(err, sql.ErrNoRows) {
+	p, ok := c.partOf(s.parts)
+	if !ok {
 		c.running = false
+		return nil
+	}
+	pw, err := w.open(p)
+	if err != nil {
+		return err
+	}
+	var id int64
+	err = pw.hourly.QueryRow(c.next).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		c.part, c.next = p.until, 0
 		return nil
 	}
 	if err != nil {
@@ -74,24 +84,34 @@ func (s *Store) compactNext(w *writer, c *compaction) error {
 		return nil
 	}
 	c.next = chunkID(number, start+day)
-	return s.compactDay(w, chunkID(number, start), c.next)
+	return s.compactDay(w, pw, chunkID(number, start), c.next)
+}
+
+// partOf gives the partition to go on with.
+func (c *compaction) partOf(list []part) (part, bool) {
+	for _, p := range list {
+		if p.start >= c.part {
+			return p, p.start < c.day
+		}
+	}
+	return part{}, false
 }
 
 // compactDay replaces the chunks with ids from up to but without end, those of
 // one day of one series.
-func (s *Store) compactDay(w *writer, from, end int64) error {
-	whole, err := s.readDay(w, from, end)
+func (s *Store) compactDay(w *writer, pw *partWriter, from, end int64) error {
+	whole, err := s.readDay(w, pw, from, end)
 	if err != nil {
 		return err
 	}
-	if _, err := w.deleteChunks.Exec(from, end); err != nil {
+	if _, err := pw.delete.Exec(from, end); err != nil {
 		return fmt.Errorf("delete chunks of hours: %w", err)
 	}
-	return s.putPieces(w, from, 24, &whole)
+	return s.putPieces(pw, from, 24, &whole)
 }
 
-func (s *Store) readDay(w *writer, from, end int64) (whole series.Columns, err error) {
-	rows, err := w.dayChunks.Query(from, end)
+func (s *Store) readDay(w *writer, pw *partWriter, from, end int64) (whole series.Columns, err error) {
+	rows, err := pw.days.Query(from, end)
 	if err != nil {
 		return whole, fmt.Errorf("read chunks of hours: %w", err)
 	}
@@ -102,9 +122,10 @@ func (s *Store) readDay(w *writer, from, end int64) (whole series.Columns, err e
 		if err := rows.Scan(&id, &data); err != nil {
 			return whole, fmt.Errorf("read chunks of hours: %w", err)
 		}
+		pw.bytes -= int64(len(data))
 		part, err := s.codec.Decode(data)
 		if err != nil {
-			if err := s.setAside(w, id, err); err != nil {
+			if err := s.setAside(w, pw, id, err); err != nil {
 				return whole, err
 			}
 			continue

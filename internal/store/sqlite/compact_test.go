@@ -13,11 +13,33 @@ import (
 // chunks counts the chunks of hours and of days.
 func chunks(t *testing.T, s *sqlite.Store) (hours, days int) {
 	t.Helper()
-	err := s.Rows().QueryRowContext(t.Context(), "select coalesce(sum(hours = 1), 0), coalesce(sum(hours = 24), 0) from chunk").Scan(&hours, &days)
+	for _, name := range partitions(t, s) {
+		var h, d int
+		err := s.Rows().QueryRowContext(t.Context(), "select coalesce(sum(hours = 1), 0), coalesce(sum(hours = 24), 0) from "+name).Scan(&h, &d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		hours, days = hours+h, days+d
+	}
+	return hours, days
+}
+
+// partitions gives the names of the tables of chunks, ascending.
+func partitions(t testing.TB, s *sqlite.Store) (names []string) {
+	t.Helper()
+	rows, err := s.Rows().QueryContext(t.Context(), "select name from partition order by start")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return hours, days
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, name)
+	}
+	return names
 }
 
 func TestDaysThatHaveEndedAreJoinedAndLateReadingsFindTheirDay(t *testing.T) {

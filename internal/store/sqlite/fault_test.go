@@ -132,7 +132,7 @@ func TestDamagedChunkIsNamedKeptAndDoesNotStopUpkeep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := db.ExecContext(t.Context(), "update chunk set data = x'0102030405060708' where id = (select min(id) from chunk)"); err != nil {
+	if _, err := db.ExecContext(t.Context(), "update chunk_202311 set data = x'0102030405060708' where id = (select min(id) from chunk_202311)"); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.Close(); err != nil {

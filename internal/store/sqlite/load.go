@@ -27,6 +27,15 @@ func (s *Store) load(ctx context.Context) error {
 	}
 	s.seq.Store(uint64(cut))
 	s.upkeep.low = cut
+	if err := s.loadParts(ctx); err != nil {
+		return fmt.Errorf("load the partitions: %w", err)
+	}
+	if err := s.sortChunks(ctx); err != nil {
+		return err
+	}
+	if err := s.loadDrops(ctx); err != nil {
+		return fmt.Errorf("load what retention did: %w", err)
+	}
 	if err := s.loadSweep(ctx); err != nil {
 		return fmt.Errorf("load the dropped series: %w", err)
 	}

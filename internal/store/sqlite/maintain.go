@@ -41,18 +41,23 @@ type upkeep struct {
 	sweep   []int64         // dropped series that may have chunks
 
 	compaction    compaction
-	data, summary []byte // memory for encoding
+	retention     retention
+	dropping      []dropping // partitions that nobody reads any more
+	data, summary []byte     // memory for encoding
 }
 
 // Maintain moves readings to chunks, cuts the log, removes the chunks of
-// dropped series, and joins chunks of hours into chunks of days. The work that
-// frees memory comes first.
+// dropped series and what is older than it is to be kept, and joins chunks of
+// hours into chunks of days. The work that frees memory comes first.
 func (s *Store) Maintain(ctx context.Context, budget time.Duration) (more bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}
 	s.startRound()
 	s.startCompaction()
+	if err := s.startRetention(ctx); err != nil {
+		return false, fmt.Errorf("upkeep: %w", err)
+	}
 	if s.overBound() {
 		budget = max(budget, hurry)
 	}
@@ -65,13 +70,17 @@ func (s *Store) Maintain(ctx context.Context, budget time.Duration) (more bool, 
 		err = s.cutLog(ctx, deadline)
 	case len(u.sweep) > 0:
 		err = s.sweepChunks(ctx)
+	case len(u.dropping) > 0:
+		err = s.emptySome(ctx, deadline)
 	case u.compaction.running:
 		err = s.compactSome(ctx, deadline)
+	case u.retention.running:
+		err = s.retainSome(ctx, deadline)
 	}
 	if err != nil {
 		return false, fmt.Errorf("upkeep: %w", err)
 	}
-	return u.running || len(u.sweep) > 0 || u.compaction.running, nil
+	return u.running || len(u.sweep) > 0 || len(u.dropping) > 0 || u.compaction.running || u.retention.running, nil
 }
 
 func (s *Store) overBound() bool { return s.headBytes.Load() >= s.options.HeadBytes }
@@ -176,6 +185,20 @@ func (s *Store) finishMove(w *writer, list []moved) error {
 			return fmt.Errorf("write the log: %w", err)
 		}
 	}
+	return s.commit(w, func() {
+		for _, m := range list {
+			s.trim(m)
+		}
+		s.seq.Store(seq)
+	})
+}
+
+// commit ends a transaction of upkeep and runs then, which makes the same
+// change in memory, so that a reader sees both or neither.
+func (s *Store) commit(w *writer, then func()) error {
+	if err := errors.Join(s.saveLate(w), w.saveSizes()); err != nil {
+		return err
+	}
 	s.swap.Lock()
 	defer s.swap.Unlock()
 	if err := w.exec(context.Background(), "commit"); err != nil {
@@ -183,10 +206,13 @@ func (s *Store) finishMove(w *writer, list []moved) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, m := range list {
-		s.trim(m)
+	s.parts = withParts(s.parts, w.made)
+	w.made = nil
+	for _, pw := range w.parts {
+		s.summed.Add(pw.summed)
 	}
-	s.seq.Store(seq)
+	w.noSizes()
+	then()
 	return nil
 }
 
@@ -239,16 +265,21 @@ const sweepSlice = 256
 // sweepChunks deletes chunks of a dropped series.
 func (s *Store) sweepChunks(ctx context.Context) error {
 	id := s.upkeep.sweep[0]
-	var n int64
+	n := 0
 	err := s.inTransaction(ctx, func(w *writer) error {
 		const shift = hourBits + partBits
-		result, err := w.conn.ExecContext(context.WithoutCancel(ctx),
-			"delete from chunk where id in (select id from chunk where id >= $1 and id < $2 limit $3)", id<<shift, (id+1)<<shift, sweepSlice)
-		if err != nil {
-			return err
-		}
-		if n, err = result.RowsAffected(); err != nil || n == sweepSlice {
-			return err
+		for _, p := range s.parts {
+			pw, err := w.open(p)
+			if err != nil {
+				return err
+			}
+			slice, err := pw.removeSome(w, id<<shift, (id+1)<<shift, sweepSlice-n)
+			if err != nil {
+				return err
+			}
+			if n += slice.chunks; n >= sweepSlice {
+				return nil
+			}
 		}
 		return w.exec(ctx, "delete from dropped_series where id = $1", id)
 	})
@@ -268,7 +299,7 @@ func (s *Store) inTransaction(ctx context.Context, fn func(*writer) error) error
 		return err
 	}
 	if err = fn(w); err == nil {
-		err = w.exec(ctx, "commit")
+		err = s.commit(w, func() {})
 	}
 	if err != nil {
 		return errors.Join(err, s.rollback(w))

@@ -39,6 +39,7 @@ type Store struct {
 	options store.Options
 	logger  *slog.Logger
 	lock    *lockFile
+	opened  bool // everything is loaded
 	codec   *series.Codec
 
 	writerDB *sql.DB // exactly one connection
@@ -47,6 +48,7 @@ type Store struct {
 
 	seq       atomic.Uint64
 	headBytes atomic.Int64
+	summed    atomic.Int64 // readings of which only the summaries of hours are left
 
 	// swap is held for writing while readings move from the head to chunks,
 	// and for reading while a reader takes its view of both. It is taken
@@ -58,6 +60,7 @@ type Store struct {
 	mu      sync.RWMutex
 	devices map[trefoil.DeviceID]*device
 	all     []*serie // ascending id
+	parts   []part   // ascending, without those on their way out; replaced, never changed
 
 	// Owned by the goroutine of the commit loop.
 	nextID int64
@@ -117,10 +120,21 @@ func (s *Store) open(ctx context.Context) error {
 		return err
 	}
 	dialect := store.Dialect{Blob: "blob"}
-	if err := store.Migrate(ctx, s.writerDB, dialect, store.RowMigrations(), store.Migrations{Part: "sqlite", Files: own}); err != nil {
+	parts := []store.Migrations{store.RowMigrations(), {Part: "sqlite", Files: own}}
+	if err := s.snapshot(ctx, parts...); err != nil {
 		return err
 	}
-	return s.load(ctx)
+	if err := store.Migrate(ctx, s.writerDB, dialect, parts...); err != nil {
+		return err
+	}
+	if err := s.check(ctx); err != nil {
+		return err
+	}
+	if err := s.load(ctx); err != nil {
+		return err
+	}
+	s.opened = true
+	return nil
 }
 
 // dsn names the file with the settings that every connection needs.
@@ -138,6 +152,8 @@ func (s *Store) Close() error {
 		errs = append(errs, s.writer.close())
 		s.writer = nil
 	}
+	errs = append(errs, s.closedCleanly())
+	s.opened = false
 	for _, db := range []*sql.DB{s.readers, s.writerDB} {
 		if db != nil {
 			errs = append(errs, db.Close())

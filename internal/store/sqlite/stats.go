@@ -26,6 +26,7 @@ func (s *Store) Stats(ctx context.Context) (store.Stats, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	out.Series = int64(len(s.all))
+	out.Readings = -s.summed.Load()
 	for _, x := range s.all {
 		out.Readings += x.stored + int64(x.head.Len())
 	}

@@ -78,7 +78,7 @@ func TestFastSensorFillsChunksOfBoundedSize(t *testing.T) {
 		upkeep(t, s)
 	}
 	var largest, count int
-	err := s.Rows().QueryRowContext(t.Context(), "select max(length(data)), count(*) from chunk").Scan(&largest, &count)
+	err := s.Rows().QueryRowContext(t.Context(), "select max(length(data)), count(*) from "+partitions(t, s)[0]).Scan(&largest, &count)
 	if err != nil || largest > 16<<10 || count < 5 || count > 20 {
 		t.Errorf("got %d chunks, the largest of %d bytes, %v; want 5 to 20 chunks of at most 16 KB", count, largest, err)
 	}

@@ -19,12 +19,9 @@ type writer struct {
 	insertLog    *sql.Stmt
 	insertSeries *sql.Stmt
 	updateSeries *sql.Stmt
-	ownerChunk   *sql.Stmt
-	nextChunk    *sql.Stmt
-	putChunk     *sql.Stmt
-	hourlyChunk  *sql.Stmt
-	dayChunks    *sql.Stmt
-	deleteChunks *sql.Stmt
+
+	parts map[string]*partWriter // by name, as far as they were needed
+	made  []part                 // by the open transaction
 }
 
 func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
@@ -33,7 +30,7 @@ func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect for writing: %w", err)
 	}
-	w := &writer{conn: conn}
+	w := &writer{conn: conn, parts: map[string]*partWriter{}}
 	for _, p := range []struct {
 		stmt **sql.Stmt
 		text string
@@ -41,12 +38,6 @@ func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 		{&w.insertLog, "insert into log (seq, data) values ($1, $2)"},
 		{&w.insertSeries, "insert into series (id, device, metric, latest, stored) values ($1, $2, $3, x'', 0)"},
 		{&w.updateSeries, "update series set latest = $2, stored = $3 where id = $1"},
-		{&w.ownerChunk, "select id, hours, last, data from chunk where id between $1 and $2 order by id desc limit 1"},
-		{&w.nextChunk, "select coalesce(min(id), 0) from chunk where id > $1 and id < $2"},
-		{&w.putChunk, "insert or replace into chunk (id, hours, first, last, summary, data) values ($1, $2, $3, $4, $5, $6)"},
-		{&w.hourlyChunk, "select id from chunk indexed by chunk_hourly where hours = 1 and id >= $1 order by id limit 1"},
-		{&w.dayChunks, "select id, data from chunk where id >= $1 and id < $2 order by id"},
-		{&w.deleteChunks, "delete from chunk where id >= $1 and id < $2"},
 	} {
 		stmt, err := conn.PrepareContext(ctx, p.text)
 		if err != nil {
@@ -62,6 +53,9 @@ func (w *writer) close() error {
 	var errs []error
 	for _, stmt := range w.stmts {
 		errs = append(errs, stmt.Close())
+	}
+	for _, pw := range w.parts {
+		errs = append(errs, pw.close())
 	}
 	return errors.Join(append(errs, w.conn.Close())...)
 }
@@ -96,7 +90,7 @@ func (s *Store) begin(ctx context.Context) (*writer, error) {
 // its resting state is given up.
 func (s *Store) rollback(w *writer) error {
 	ctx := context.Background()
-	err := w.exec(ctx, "rollback")
+	err := errors.Join(w.exec(ctx, "rollback"), w.undone())
 	if err == nil {
 		return nil
 	}
