@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"syscall"
 	"time"
 
 	"github.com/trefoil-iot/trefoil/test/trefoiltest"
@@ -77,10 +79,21 @@ func (k *keeper) kill() error {
 	if k.server == nil {
 		return nil
 	}
+	alive := k.alive()
 	err := k.server.Kill()
 	k.server = nil
-	if err != nil {
+	switch {
+	case err != nil:
 		return fmt.Errorf("kill the server: %w", err)
+	case !alive:
+		return errors.New("the server ended by itself")
+	default:
+		return nil
 	}
-	return nil
+}
+
+// alive reports whether the server runs.
+func (k *keeper) alive() bool {
+	p, err := os.FindProcess(k.server.PID)
+	return err == nil && p.Signal(syscall.Signal(0)) == nil
 }

@@ -55,10 +55,10 @@ func torture(ctx context.Context, o options) (report, error) {
 		out, err = r.verify(ctx)
 	}
 	out.rounds, out.starting, out.stopped, out.took = o.rounds, r.keeper.starting, r.keeper.stopped, time.Since(start)
-	if err != nil {
+	if err = errors.Join(err, r.keeper.kill()); err != nil {
 		err = fmt.Errorf("%w; the server wrote:\n%s", err, r.keeper.latest.Output())
 	}
-	return out, errors.Join(err, r.keeper.kill())
+	return out, err
 }
 
 // prepare makes the devices and the clients.
