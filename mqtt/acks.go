@@ -21,7 +21,8 @@ func (c *conn) handleAck(t packet.Type, body []byte) error {
 }
 
 // acknowledge takes a message out of the queue: the client has it, or refused
-// it. An answer to nothing is ignored.
+// it, and in both cases it is not sent again, nor to another member of a shared
+// subscription. An answer to nothing is ignored. [MQTT-4.4.0-2] [MQTT-4.8.2-6]
 func (c *conn) acknowledge(a *packet.Ack) {
 	s := c.session
 	s.mu.Lock()
@@ -56,7 +57,8 @@ func (e *entry) endedBy(t packet.Type) bool {
 }
 
 // handlePubrec answers with PUBREL, when the store knows that the client has
-// the message: after that it must not be sent again. [MQTT-4.3.3-5]
+// the message: after that it must not be sent again. [MQTT-4.3.3-4]
+// [MQTT-4.3.3-5] [MQTT-4.3.3-6]
 func (c *conn) handlePubrec(a *packet.Ack) error {
 	s := c.session
 	s.mu.Lock()
@@ -118,7 +120,8 @@ func (s *Server) completePubrec(in *Inbound) {
 
 // handlePubrel ends the exchange of a QoS 2 message that the client sent.
 // PUBCOMP waits until the store has forgotten the identifier: the client may
-// use it again then. [MQTT-4.3.3-11] [MQTT-4.3.3-12]
+// use it again then. Whether the message has expired does not matter here.
+// [MQTT-4.3.3-11] [MQTT-4.3.3-12] [MQTT-4.3.3-13]
 func (c *conn) handlePubrel(a *packet.Ack) error {
 	s := c.session
 	in := c.srv.newInbound(c, kindPubrel)

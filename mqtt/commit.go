@@ -37,6 +37,9 @@ func (s *Server) commitReserved(ses *session, changes []Change) {
 		s.committed(err)
 		for i := range changes {
 			ses.settle(changes[i].Seq, err == nil)
+			if m := changes[i].Queued.Message; err != nil {
+				s.drop(Drop{Session: ses.id, Reason: DropLost, Topic: m.Topic, QoS: changes[i].Queued.QoS})
+			}
 		}
 	})
 }

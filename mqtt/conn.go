@@ -111,7 +111,8 @@ func (c *conn) stop(e End) {
 }
 
 // sayGoodbye appends the DISCONNECT of a connection that was stopped, if it
-// gets one; c.mu is held. When the server stops, what was received is
+// gets one, as the last packet; c.mu is held. [MQTT-3.14.4-1] [MQTT-3.14.4-2]
+// [MQTT-3.14.2-2] [MQTT-4.13.2-1] When the server stops, what was received is
 // acknowledged first.
 func (c *conn) sayGoodbye() {
 	if c.goodbye || c.end.Cause == CauseShutdown && c.head != nil {

@@ -26,11 +26,14 @@ func (c *conn) handleConnect(h packet.Header, body []byte) error {
 	if c.overload != packet.Success {
 		return c.refuseConnect(&p, c.overload, "the server has too many connections")
 	}
-	if p.AuthenticationMethod != "" { // section 4.12
+	if p.AuthenticationMethod != "" { // [MQTT-4.12.0-1]
 		return c.refuseConnect(&p, packet.BadAuthenticationMethod, "no authentication method is supported")
 	}
-	if len(p.User) > c.srv.limits.UserProperties || len(p.ClientID) > maxClientID {
-		return c.refuseConnect(&p, packet.QuotaExceeded, "CONNECT has a longer client identifier or more user properties than the server allows")
+	if len(p.User) > c.srv.limits.UserProperties {
+		return c.refuseConnect(&p, packet.QuotaExceeded, "CONNECT has more user properties than the server allows")
+	}
+	if len(p.ClientID) > maxClientID { // [MQTT-3.1.3-8]
+		return c.refuseConnect(&p, packet.ClientIdentifierNotValid, "the client identifier is longer than the server allows")
 	}
 	user, err := c.authenticate(&p)
 	if err != nil {
@@ -39,7 +42,8 @@ func (c *conn) handleConnect(h packet.Header, body []byte) error {
 	return c.accept(&p, user)
 }
 
-// maxClientID bounds client identifiers; 3.1.1 asks for 23 at least.
+// maxClientID bounds client identifiers; 23 bytes must be taken, of any
+// characters here. [MQTT-3.1.3-5]
 const maxClientID = 1024
 
 func (c *conn) authenticate(p *packet.Connect) (User, error) {
@@ -68,9 +72,14 @@ func (c *conn) refuseLogin(p *packet.Connect, err error) error {
 	return c.refuseConnect(p, r.Reason, r.Text)
 }
 
-// refuseConnect answers a CONNECT with an error and closes. What has no
-// return code in 3.1.1 gets no answer there.
+// refuseConnect answers a CONNECT with an error and closes; nothing behind it
+// is handled. What has no return code in 3.1.1 gets no answer there.
+// [MQTT-3.1.4-1] [MQTT-3.1.4-2] [MQTT-3.1.4-6] [MQTT-3.2.2-7] [MQTT-4.12.0-4]
+// [MQTT-4.13.2-1]
 func (c *conn) refuseConnect(p *packet.Connect, reason packet.ReasonCode, text string) error {
+	if !reason.IsError() || !reason.AllowedIn(packet.CONNACK) { // the authenticator's own [MQTT-3.2.2-8]
+		reason = packet.UnspecifiedError
+	}
 	c.srv.refused(Refused{
 		RemoteAddr: c.net.RemoteAddr(), ClientID: p.ClientID, Username: p.Username, Reason: reason, Text: text,
 	})
@@ -92,7 +101,7 @@ func (c *conn) refuseConnect(p *packet.Connect, reason packet.ReasonCode, text s
 // accept makes the connection of an authenticated client.
 func (c *conn) accept(p *packet.Connect, user User) error {
 	assigned := ""
-	if p.ClientID == "" { // [MQTT-3.1.3-6] [MQTT-3.2.2-16]
+	if p.ClientID == "" { // [MQTT-3.1.3-6] [MQTT-3.1.3-7] [MQTT-3.2.2-16]
 		assigned = "auto-" + strings.ToLower(rand.Text())
 		p.ClientID = assigned
 	}
@@ -119,7 +128,8 @@ func (c *conn) accept(p *packet.Connect, user User) error {
 }
 
 // open lets a connection live, unless the next one of its session came first.
-// The lock keeps what the observer hears in order.
+// The lock keeps what the observer hears in order. The one CONNACK is the
+// first packet. [MQTT-3.1.4-5] [MQTT-3.2.0-1] [MQTT-3.2.0-2]
 func (s *Server) open(c *conn, session *session, ack packet.Connack) error {
 	life := s.lives.of(session.id)
 	life.Lock()
@@ -129,9 +139,13 @@ func (s *Server) open(c *conn, session *session, ack packet.Connack) error {
 	}
 	c.mu.Lock()
 	c.buffered()
-	c.out, _ = ack.AppendWithin(c.out, c.version, c.maxPacket)
-	c.open = true
+	c.out, c.open = ack.AppendWithin(c.out, c.version, c.maxPacket)
+	fits := c.open
 	c.mu.Unlock()
+	if !fits { // a client that takes no CONNACK could not know what was agreed
+		c.stop(End{Cause: CauseProtocol, Reason: packet.PacketTooLarge, Text: answerTooLarge})
+		return errStop
+	}
 	session.online.Store(true)
 	s.addresses.succeeded(c.address)
 	s.connected(c, ack.SessionPresent)
@@ -142,7 +156,7 @@ func (s *Server) open(c *conn, session *session, ack packet.Connack) error {
 func (c *conn) agree(p *packet.Connect) {
 	l := &c.srv.limits
 	c.version, c.problems = p.Version, p.RequestProblemInfo
-	c.window = min(int(p.ReceiveMaximum), l.InflightOut) // [MQTT-3.3.4-9]
+	c.window = min(int(p.ReceiveMaximum), l.InflightOut) // [MQTT-3.3.4-9] [MQTT-4.9.0-1]
 	c.maxPacket = p.MaximumPacketSize
 	c.aliasMax = min(p.TopicAliasMaximum, uint16(l.TopicAliases))
 	c.silence = c.client.KeepAlive + c.client.KeepAlive/2 // [MQTT-3.1.2-22]
@@ -155,7 +169,7 @@ func (c *conn) connack(p *packet.Connect, assigned string, present bool) packet.
 		return ack
 	}
 	l := &c.srv.limits
-	ack.AssignedClientID = assigned
+	ack.AssignedClientID = assigned // no response information [MQTT-3.1.2-28], no method [MQTT-4.12.0-6]
 	ack.ReceiveMaximum = uint16(l.ReceiveMaximum)
 	ack.MaximumPacketSize = uint32(l.PacketSize)
 	ack.TopicAliasMaximum = uint16(l.TopicAliases)
@@ -174,7 +188,7 @@ func (s *Server) keepAlive(asked uint16) time.Duration {
 	if longest := s.limits.KeepAlive; longest > 0 && (d == 0 || d > longest) {
 		return longest
 	}
-	return d
+	return d // [MQTT-3.2.2-22]
 }
 
 // neverExpires is the session expiry of 5.0 that never comes.
@@ -233,7 +247,13 @@ func (s *Server) checkWill(client *Client, w *packet.Will) (packet.ReasonCode, s
 	}
 }
 
-// willMessage copies a will out of the read buffer.
+// answerTooLarge ends a connection whose client takes no packet of the size
+// of an answer that it asked for.
+const answerTooLarge = "the answer is larger than the packets that the client takes"
+
+// willMessage copies a will out of the read buffer: its QoS, whether it is
+// retained, its properties in their order. [MQTT-3.1.2-7] [MQTT-3.1.2-9]
+// [MQTT-3.1.3-10]
 func (s *Server) willMessage(w *packet.Will) (*Message, time.Duration) {
 	if w == nil {
 		return nil, 0

@@ -28,7 +28,7 @@ func (c *conn) handle(h packet.Header, body []byte) (err error) {
 		return c.handleSubscribe(body)
 	case packet.UNSUBSCRIBE:
 		return c.handleUnsubscribe(body)
-	case packet.PINGREQ:
+	case packet.PINGREQ: // also while the client's window is full [MQTT-4.9.0-3]
 		c.mu.Lock()
 		if !c.ended {
 			c.buffered()
@@ -48,7 +48,7 @@ func (c *conn) handle(h packet.Header, body []byte) (err error) {
 }
 
 // handleAuth refuses: no connection has an authentication method here, since
-// a CONNECT with one gets 0x8C. [MQTT-4.12.0-7]
+// a CONNECT with one gets 0x8C. [MQTT-4.12.0-6] [MQTT-4.12.0-7] [MQTT-4.12.1-2]
 func (c *conn) handleAuth(body []byte) error {
 	var a packet.Auth
 	if err := a.Decode(c.version, body); err != nil {

@@ -56,9 +56,10 @@ type Inbound struct {
 // it was stored, and text becomes the reason string.
 //
 // MQTT 3.1.1 cannot refuse. Such a client gets a plain ack for a reason that
-// will not change (0x87, 0x90, 0x91, 0x95, 0x97, 0x99), and a closed
-// connection, so that it sends again, for packet.UnspecifiedError and
-// packet.ImplementationSpecificError.
+// will not change (0x87, 0x90, 0x91, 0x97, 0x99), and a closed connection, so
+// that it sends again, for packet.UnspecifiedError and
+// packet.ImplementationSpecificError. A 5.0 client gets a reason that an ack
+// cannot have as packet.UnspecifiedError.
 //
 // Ack never blocks on a socket and may be called from a commit loop.
 func (in *Inbound) Ack(reason packet.ReasonCode, text string) { in.ack(reason, text) }

@@ -209,7 +209,7 @@ func (c *conn) answer(in *Inbound) {
 	defer c.mu.Unlock()
 	c.pending--
 	c.pendingB -= in.size()
-	if in.counted && (in.kind == kindPubrel || in.QoS == 1 || in.reason.IsError()) && c.quota > 0 {
+	if in.counted && (in.kind == kindPubrel || in.QoS == 1 || in.repeated || in.reason.IsError()) && c.quota > 0 {
 		c.quota--
 	}
 	if !c.overfull() {
@@ -222,7 +222,7 @@ func (c *conn) answer(in *Inbound) {
 	if c.closed || !c.open || c.ended && c.end.Cause != CauseShutdown {
 		return
 	}
-	a := packet.Ack{PacketID: in.packetID, Reason: in.reason}
+	a := packet.Ack{PacketID: in.packetID, Reason: in.reason} // [MQTT-2.2.1-5] [MQTT-3.3.4-1]
 	switch {
 	case in.kind == kindPubrel:
 		a.Type = packet.PUBCOMP
@@ -230,15 +230,19 @@ func (c *conn) answer(in *Inbound) {
 		a.Type = packet.PUBREL
 	case in.kind == kindOwn || in.QoS == 0:
 		return
-	case in.QoS == 1:
+	case in.QoS == 1: // [MQTT-4.3.2-4]
 		a.Type = packet.PUBACK
-	default:
+	default: // [MQTT-4.3.3-8]
 		a.Type = packet.PUBREC
 	}
 	if in.reason.IsError() && retry(in.reason) && (c.version < packet.V5 || in.kind != kindPublish) {
 		return // the connection is closed instead
 	}
-	if c.problems {
+	if !a.Reason.AllowedIn(a.Type) { // the handler's own [MQTT-3.4.2-1] [MQTT-3.5.2-1]
+		a.Reason = packet.UnspecifiedError
+	}
+	if c.problems { // [MQTT-3.1.2-29]; one that does not fit is left out [MQTT-3.5.2-2] [MQTT-3.6.2-2]
+		// [MQTT-3.7.2-2], and there are no user properties [MQTT-3.5.2-3] [MQTT-3.6.2-3] [MQTT-3.7.2-3]
 		a.ReasonString = in.text
 	}
 	c.buffered()

@@ -27,10 +27,11 @@ func (s *Server) watchConnections() {
 }
 
 // watchSessions keeps the time of sessions: their expiry and delayed wills;
-// and reports on $SYS. The handler of a will may make it wait.
+// and that of retained messages; and reports on $SYS. The handler of a will may make it wait.
 func (s *Server) watchSessions() {
 	s.every(tick, func(now time.Time) {
 		s.expire(s.now())
+		s.expireRetained(s.now())
 		s.publishSys(now)
 	})
 }

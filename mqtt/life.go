@@ -103,8 +103,8 @@ func (c *conn) drain() <-chan struct{} {
 func (s *Server) enter(c *conn, clean bool, will *Message, delay time.Duration) (*session, bool, []Change, error) {
 	id, now := c.client.Session, s.now()
 	var changes []Change
-	ses := s.session(id)
-	if ses != nil && (clean || ses.over(now)) { // [MQTT-3.1.2-4]
+	ses := s.session(id)                        // [MQTT-3.1.2-5] [MQTT-3.1.2-6] [MQTT-3.1.3-2]
+	if ses != nil && (clean || ses.over(now)) { // [MQTT-3.1.2-4] [MQTT-3.1.4-4]
 		changes = s.endSession(ses, changes)
 		ses = nil
 	}
@@ -119,10 +119,15 @@ func (s *Server) enter(c *conn, clean bool, will *Message, delay time.Duration) 
 	ses.user, ses.expiry, ses.ends = c.client.User, c.client.SessionExpiry, time.Time{}
 	ses.will, ses.delay, ses.willAt = will, delay, time.Time{} // [MQTT-3.1.3-9]: a delayed will is cancelled
 	ses.conn, ses.nextSend, ses.inflight, ses.draining = c, 0, 0, nil
-	if ses.stored {
-		changes = append(changes, ses.save())
+	if ses.stored || will != nil { // a will outlives the process in any case [MQTT-3.1.2-7]
+		ses.recorded = true
+		changes = append(changes, ses.save()) // [MQTT-3.1.2-23]
 	}
 	ses.mu.Unlock()
+	if present {
+		_, revoked := s.revoke(ses, c.client)
+		changes = append(changes, revoked...)
+	}
 	c.mu.Lock()
 	c.session = ses
 	c.mu.Unlock()
@@ -187,7 +192,8 @@ func (s *Server) leave(ses *session, c *conn, end End) (changes []Change, will *
 		ses.mu.Unlock()
 		return nil, nil
 	}
-	ses.conn, ses.replay = nil, nil
+	ses.conn = nil
+	ses.restRetained()
 	if c.drain() != nil {
 		ses.draining = c
 	}
@@ -196,14 +202,14 @@ func (s *Server) leave(ses *session, c *conn, end End) (changes []Change, will *
 	if end.Cause == CauseDisconnect { // [MQTT-3.14.4-3]
 		ses.will = nil
 	}
-	if end.Cause == CauseShutdown && !ses.stored { // see DESIGN.md: wills and the end of the server
-		ses.will = nil
+	defers := end.Cause == CauseShutdown && ses.stored // see DESIGN.md: wills and the end of the server
+	if !defers && ses.will != nil && (ses.delay == 0 || ses.expiry == 0) {
+		will, ses.will = ses.will, nil // [MQTT-3.1.2-8] [MQTT-3.1.2-10] [MQTT-3.1.3-9]
 	}
-	if end.Cause != CauseShutdown && ses.will != nil && (ses.delay == 0 || ses.expiry == 0) {
-		will, ses.will = ses.will, nil // [MQTT-3.1.2-8] [MQTT-3.1.3-9]
-	}
+	drops := ses.takeDrops()
 	if ses.expiry == 0 {
 		ses.mu.Unlock()
+		ses.reportDrops(drops)
 		return s.endSession(ses, nil), will
 	}
 	if ses.expiry != Forever {
@@ -215,6 +221,7 @@ func (s *Server) leave(ses *session, c *conn, end End) (changes []Change, will *
 	s.dates.add(ses.due(), ses)
 	changes = append(changes, ses.save())
 	ses.mu.Unlock()
+	ses.reportDrops(drops)
 	return changes, will
 }
 
@@ -248,6 +255,7 @@ func (s *Server) endSession(ses *session, changes []Change) []Change {
 	ses.gone = true
 	subs, will := ses.subs, ses.will
 	ses.subs, ses.received, ses.queue, ses.will = nil, nil, queue{}, nil
+	ses.asked, ses.replay = nil, replay{}
 	ses.mu.Unlock()
 	for _, sub := range subs {
 		s.subs.remove(sub)
@@ -256,7 +264,7 @@ func (s *Server) endSession(ses *session, changes []Change) []Change {
 	if will != nil {
 		s.publishWill(&s.self, &Client{Session: ses.id, User: ses.user}, will)
 	}
-	if ses.stored {
+	if ses.recorded {
 		changes = append(changes, Change{Kind: DeleteSession, Session: ses.id})
 	}
 	return changes

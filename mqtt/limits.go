@@ -49,6 +49,24 @@ func (b *bucket) owe(n int, now time.Time) time.Duration {
 	return time.Duration(-b.tokens / b.rate * float64(time.Second))
 }
 
+// speech bounds the lines that clients can make the server log.
+type speech struct {
+	mu     sync.Mutex
+	bucket *bucket
+}
+
+// linesPerSecond of the log that clients can cause.
+const linesPerSecond = 5
+
+func (s *speech) allow(now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.bucket == nil {
+		s.bucket = newBucket(linesPerSecond, now)
+	}
+	return s.bucket.take(1, now)
+}
+
 // addresses counts connections and failed logins per address. An address
 // without either is not in it.
 type addresses struct {

@@ -43,7 +43,9 @@ func (s *session) load(wanted []uint64) {
 	if err == nil && c != nil {
 		s.fill(items, wanted)
 	}
+	drops := s.takeDrops()
 	s.mu.Unlock()
+	s.reportDrops(drops)
 	if c != nil {
 		c.wake()
 	}

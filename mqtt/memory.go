@@ -51,6 +51,11 @@ func (m *MemoryStore) apply(c *Change) {
 	case Unretain:
 		delete(m.retained, c.Topic)
 		return
+	case ExpireRetained:
+		if r := m.retained[c.Topic]; r != nil && !r.Created.After(c.Message.Created) {
+			delete(m.retained, c.Topic)
+		}
+		return
 	case DeleteSession:
 		delete(m.sessions, c.Session)
 		return

@@ -91,4 +91,5 @@ type Drop struct {
 	Topic   string // "" when it is not in memory any more
 	QoS     byte
 	Payload []byte // of an inbound one, valid during the call
+	Count   int    // how many, when there are several; 0 stands for one
 }

@@ -25,6 +25,8 @@ func (c *conn) handlePublish(flags byte, body []byte) error {
 		in.free()
 		return errStop
 	}
+	// The identifier of a QoS 1 publish means nothing any more once it was
+	// acked [MQTT-4.3.2-5]; that of QoS 2, until PUBREL.
 	in.repeated = in.QoS == 2 && !c.session.receive(in.packetID)
 	switch {
 	case in.repeated: // [MQTT-4.3.3-10]: not delivered a second time
@@ -91,7 +93,9 @@ func (c *conn) decodePublish(in *Inbound, flags byte, body []byte) error {
 	return nil
 }
 
-// resolveTopic gives the topic of p, by its alias if it has one.
+// resolveTopic gives the topic of p, by its alias if it has one. Every alias up
+// to the announced maximum is taken, and lives as long as the connection.
+// [MQTT-3.3.2-7] [MQTT-3.3.2-12]
 func (c *conn) resolveTopic(p *packet.Publish) (*topicName, error) {
 	r := &c.in
 	if p.TopicAlias == 0 {
@@ -163,7 +167,7 @@ func (c *conn) reserve(in *Inbound) error {
 func (c *conn) refusePublish(in *Inbound) bool {
 	a := c.srv.cfg.Authorizer
 	switch {
-	case strings.HasPrefix(in.Topic, "$"):
+	case strings.HasPrefix(in.Topic, "$"): // a plain ack for 3.1.1 [MQTT-3.3.5-2 of 3.1.1]
 		c.refuseAs(in, DropUnauthorized, packet.NotAuthorized, "topics that begin with $ belong to the server")
 	case a != nil && !a.Authorize(c.client, Publish, in.Topic):
 		c.refuseAs(in, DropUnauthorized, packet.NotAuthorized, "not allowed to publish to this topic")

@@ -21,7 +21,9 @@ type outgoing struct {
 }
 
 // encode appends a PUBLISH to what waits to be written; c.mu is held. It
-// reports whether the client takes packets of that size. [MQTT-3.1.2-24]
+// reports whether the client takes packets of that size. DUP says whether
+// this message was on the wire to this client before, and nothing else.
+// [MQTT-3.1.2-24] [MQTT-3.3.1-3] [MQTT-3.3.2-3]
 func (c *conn) encode(o *outgoing) bool {
 	p := packet.Publish{
 		Dup: o.dup, QoS: o.qos, Retain: o.retain, PacketID: o.packetID,
@@ -36,10 +38,9 @@ func (c *conn) encode(o *outgoing) bool {
 	} else {
 		p.SubscriptionIDs = nil
 	}
-	if c.maxPacket > 0 && uint64(p.Size(c.version)) > uint64(c.maxPacket) { // [MQTT-3.1.2-25]
+	if !c.shorten(&p, o.topic) { // [MQTT-3.1.2-25]
 		return false
 	}
-	c.shorten(&p, o.topic)
 	c.buffered()
 	c.out = p.Append(c.out, c.version)
 	c.messagesOut.Add(1)
@@ -64,30 +65,43 @@ func remaining(expiry uint32, waited time.Duration) uint32 {
 // aliasWorth is the length of a topic from which an alias saves bytes.
 const aliasWorth = 6
 
-// shorten lets an alias stand for the topic. [MQTT-3.1.2-26] [MQTT-3.1.2-27]
-func (c *conn) shorten(p *packet.Publish, topic string) {
+// shorten lets an alias stand for the topic. It reports whether the client
+// takes p as it is then. [MQTT-3.1.2-26] [MQTT-3.1.2-27] [MQTT-3.3.2-11]
+func (c *conn) shorten(p *packet.Publish, topic string) bool {
 	if c.aliasMax == 0 || len(topic) < aliasWorth {
-		return
+		return c.takes(p)
 	}
 	if alias, ok := c.aliases[topic]; ok {
 		p.Topic, p.TopicAlias = nil, alias
-		return
+		return c.takes(p)
 	}
 	if len(c.aliases) >= int(c.aliasMax) {
-		return
-	}
-	if c.aliases == nil {
-		c.aliases = map[string]uint16{}
+		return c.takes(p)
 	}
 	p.TopicAlias = uint16(len(c.aliases) + 1)
+	if !c.takes(p) { // to name an alias takes room too
+		p.TopicAlias = 0
+		return c.takes(p)
+	}
+	if c.aliases == nil { // they end with the connection [MQTT-3.3.2-7]
+		c.aliases = map[string]uint16{}
+	}
 	c.aliases[topic] = p.TopicAlias
+	return true
+}
+
+// takes reports whether p is within what the client, and the protocol, takes.
+func (c *conn) takes(p *packet.Publish) bool {
+	n := p.Size(c.version)
+	return n <= packet.MaxRemainingLength && (c.maxPacket == 0 || uint64(n) <= uint64(c.maxPacket))
 }
 
 // pump encodes messages of the queue while the client's window and the buffer
 // have room. Only who serves c calls it.
 func (s *session) pump(c *conn) {
+	s.expand(c)
 	s.mu.Lock()
-	if s.conn != c || s.nextSend >= s.nextSeq && len(s.replay) == 0 {
+	if s.conn != c || s.nextSend >= s.nextSeq && len(s.replay.messages) == 0 {
 		s.mu.Unlock()
 		return
 	}
@@ -101,7 +115,9 @@ func (s *session) pump(c *conn) {
 	c.mu.Unlock()
 	s.queue.trim()
 	wanted := s.wanted(c)
+	drops := s.takeDrops()
 	s.mu.Unlock()
+	s.reportDrops(drops)
 	s.srv.commit(changes)
 	s.srv.commitReserved(s, reserved)
 	if len(wanted) > 0 {
@@ -125,7 +141,7 @@ func (s *session) pumpQueue(c *conn) (changes []Change) {
 			rel := packet.Ack{Type: packet.PUBREL, PacketID: packetID(e.seq)}
 			c.buffered()
 			c.out = rel.Append(c.out, c.version)
-		case e.msg.expired(now) && !e.sent:
+		case e.msg.expired(now) && !e.sent: // [MQTT-4.3.3-7]: never after it was sent
 			changes = s.discard(changes, e, DropExpired)
 		default:
 			unmarked = unmarked || s.stored && !e.marked
@@ -147,7 +163,7 @@ func (s *session) mayPass(c *conn, e *entry) bool {
 	switch {
 	case e.state == entryPending || e.state == entryRelease:
 		return false
-	case s.inflight >= c.window || s.queue.spans(e.seq):
+	case s.inflight >= c.window || s.queue.spans(e.seq): // [MQTT-4.9.0-2]; all else goes on [MQTT-3.3.4-10]
 		return false
 	case len(c.out) >= s.srv.limits.OutboundBytes:
 		c.more = true

@@ -8,7 +8,7 @@ type entryState byte
 const (
 	entryPending  entryState = iota // not durable yet: nothing behind it is sent either
 	entryReady                      // waits for its turn
-	entryInflight                   // sent on this connection
+	entryInflight                   // sent on this connection, until PUBACK or PUBREC [MQTT-4.3.2-3] [MQTT-4.3.3-3]
 	entryRelease                    // PUBREC came and is being stored
 	entryReleased                   // PUBREC is stored; PUBREL was sent, or waits for its turn
 	entryGone                       // done with; taken out when it gets to the front
@@ -24,12 +24,13 @@ type entry struct {
 	qos    byte
 	state  entryState
 	retain bool
-	sent   bool // was on the wire on an earlier connection: DUP
+	sent   bool // was on the wire on an earlier connection: DUP [MQTT-3.3.1-1] [MQTT-4.3.2-2] [MQTT-4.3.3-2]
 	marked bool // the store knows that it was, or soon will be, sent
 }
 
 // queue is the messages of one session in ascending order of seq, which is
 // the order of their arrival and the order in which they are sent.
+// [MQTT-4.6.0-5] [MQTT-4.6.0-6]
 type queue struct {
 	all   []entry // all[head:] counts
 	head  int
@@ -64,7 +65,8 @@ const identifiers = 65535
 
 // packetID gives the identifier that a message is sent with. It follows from
 // seq, so that a message keeps it over reconnects and restarts without being
-// written down. [MQTT-4.4.0-1]
+// written down. No other message of the window has it, see [queue.spans].
+// [MQTT-2.2.1-4] [MQTT-4.3.2-1] [MQTT-4.3.3-1] [MQTT-4.4.0-1]
 func packetID(seq uint64) uint16 { return uint16(seq%identifiers) + 1 }
 
 // byPacketID gives the entry in flight with the identifier, or nil. The

@@ -194,7 +194,8 @@ func (c *conn) admit(h packet.Header, n int) error {
 // errStop ends a reader whose connection was stopped already.
 var errStop = errors.New("mqtt: connection was stopped")
 
-// readFailed ends the connection for err.
+// readFailed ends the connection for err, a transient fault of the transport
+// included [MQTT-4.8.0-2 of 3.1.1].
 func (c *conn) readFailed(err error) {
 	if c.in.buf != nil {
 		buffers.Put(c.in.buf)

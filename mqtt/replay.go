@@ -1,6 +1,10 @@
 package mqtt
 
-import "github.com/trefoil-iot/trefoil/mqtt/packet"
+import (
+	"slices"
+
+	"github.com/trefoil-iot/trefoil/mqtt/packet"
+)
 
 // retainedRequest is a subscription that may get retained messages.
 type retainedRequest struct {
@@ -8,40 +12,90 @@ type retainedRequest struct {
 	isNew bool
 }
 
-// replay is a retained message on its way to a new subscription. There may be
-// very many, so they wait here, outside of all queues, and go on as the
-// client takes them. A connection that ends before loses the rest: the client
-// gets them when it subscribes again.
+// replay is the retained messages on their way to a new subscription. There
+// may be very many, so they wait here, outside of all queues, and go on as the
+// client takes them; one subscription after the other, so that a client that
+// subscribes again and again does not make them many times more.
 type replay struct {
-	message *Message
-	qos     byte
-	ids     []uint32
+	filter   string
+	messages []*Message
+	qos      byte
+	ids      []uint32
 }
 
 // sendRetained lets the retained messages follow that new subscriptions ask
 // for. [MQTT-3.3.1-9] [MQTT-3.3.1-10] [MQTT-3.3.1-11]
 func (s *session) sendRetained(requests []retainedRequest) {
-	var found []replay
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for i := range requests {
 		r := &requests[i]
-		_, filter, shared := packet.ParseShared(r.Filter)
-		if shared || r.RetainHandling == 2 || r.RetainHandling == 1 && !r.isNew {
+		_, _, shared := packet.ParseShared(r.Filter)
+		if shared || r.RetainHandling == 2 || r.RetainHandling == 1 && !r.isNew || s.subs[r.Filter] == nil {
 			continue
 		}
-		var ids []uint32
-		if r.ID != 0 {
-			ids = []uint32{r.ID}
+		if over(len(s.asked)+1, s.srv.limits.Subscriptions) { // it asked for this one before
+			s.askedNoMore(r.Filter)
 		}
-		for _, m := range s.srv.retained.match(filter) {
-			found = append(found, replay{message: m, qos: min(m.QoS, r.QoS), ids: ids})
-		}
+		s.asked = append(s.asked, *r)
 	}
-	if len(found) == 0 {
+}
+
+func (s *session) askedNoMore(filter string) {
+	s.asked = slices.DeleteFunc(s.asked, func(r retainedRequest) bool { return r.Filter == filter })
+}
+
+// forgetRetained ends what a subscription waits for; s.mu is held.
+func (s *session) forgetRetained(filter string) {
+	s.askedNoMore(filter)
+	if s.replay.filter == filter {
+		s.replay = replay{}
+	}
+}
+
+// expand looks up the messages of the next subscription that asked, when
+// those of the one before are on their way. That may take long, so no lock of
+// the session is held. Only who serves c calls it.
+func (s *session) expand(c *conn) {
+	for {
+		s.mu.Lock()
+		if s.conn != c || len(s.replay.messages) > 0 || len(s.asked) == 0 {
+			s.mu.Unlock()
+			return
+		}
+		r := s.asked[0]
+		s.mu.Unlock()
+		found := s.srv.retained.match(r.Filter)
+		s.mu.Lock()
+		if s.conn == c && len(s.asked) > 0 && s.asked[0] == r {
+			s.asked = slices.Delete(s.asked, 0, 1)
+			s.replay = replay{filter: r.Filter, messages: found, qos: r.QoS}
+			if r.ID != 0 {
+				s.replay.ids = []uint32{r.ID}
+			}
+		}
+		s.mu.Unlock()
+	}
+}
+
+// restRetained ends the wait when the connection does; s.mu is held. What is
+// above QoS 0 belongs to a stored session, as far as its queue could hold it,
+// and goes on with the next connection.
+func (s *session) restRetained() {
+	if !s.stored {
+		s.asked, s.replay = nil, replay{}
 		return
 	}
-	s.mu.Lock()
-	s.replay = append(s.replay, found...)
-	s.mu.Unlock()
+	s.asked = slices.DeleteFunc(s.asked, func(r retainedRequest) bool { return r.QoS == 0 })
+	n, limit := len(s.replay.messages), s.srv.limits.QueueMessages
+	switch {
+	case s.replay.qos == 0:
+		s.replay = replay{}
+	case over(n, limit):
+		s.replay.messages = slices.Clone(s.replay.messages[:limit])
+		s.dropped += uint64(n - limit)
+		s.drops = append(s.drops, Drop{Session: s.id, Reason: DropQueueFull, QoS: s.replay.qos, Count: n - limit})
+	}
 }
 
 // replayRetained sends waiting retained messages while there is room. It
@@ -49,42 +103,52 @@ func (s *session) sendRetained(requests []retainedRequest) {
 // and c.mu are held.
 func (s *session) replayRetained(c *conn) (reserved []Change) {
 	now := s.srv.now()
+	waiting := s.replay.messages
 	done := 0
-	for i := range s.replay {
-		r := &s.replay[i]
-		if !s.replayFits(c, r) {
+	for _, m := range waiting {
+		qos := min(m.QoS, s.replay.qos)
+		if !s.replayFits(c, qos) {
 			break
 		}
 		done++
 		// A newer message of the topic is delivered as every other; after it,
 		// this one would be wrong.
-		if r.message.expired(now) || !s.srv.retained.holds(r.message) {
+		if m.expired(now) || !s.srv.retained.holds(m) {
 			continue
 		}
-		d := delivery{session: s, qos: r.qos, retain: true, ids: r.ids} // [MQTT-3.3.1-8]
+		d := delivery{session: s, qos: qos, retain: true, ids: s.replay.ids} // [MQTT-3.3.1-8 of 3.1.1]
 		switch {
-		case r.qos == 0:
-			m := r.message
-			o := outgoing{topic: m.Topic, payload: m.Payload, properties: &m.Properties, created: m.Created, retain: true, ids: r.ids}
-			c.encode(&o)
+		case qos == 0:
+			s.sendRetainedNow(c, m, d.ids)
 		case s.stored:
-			reserved = append(reserved, s.enqueueChange(r.message, d))
+			reserved = append(reserved, s.enqueueChange(m, d))
 		default:
-			s.enqueue(r.message, d, entryReady)
+			s.enqueue(m, d, entryReady)
 			s.queue.held++
 		}
 	}
-	clear(s.replay[:done])
-	if s.replay = s.replay[done:]; len(s.replay) == 0 {
-		s.replay = nil
+	clear(waiting[:done])
+	if s.replay.messages = waiting[done:]; len(s.replay.messages) == 0 {
+		s.replay = replay{}
+		if len(s.asked) > 0 {
+			c.wake()
+		}
 	}
 	return reserved
 }
 
-// replayFits reports whether r can go on now. Messages above QoS 0 go into the
-// queue only as far as the client's window reaches.
-func (s *session) replayFits(c *conn, r *replay) bool {
-	if r.qos > 0 {
+func (s *session) sendRetainedNow(c *conn, m *Message, ids []uint32) {
+	o := outgoing{topic: m.Topic, payload: m.Payload, properties: &m.Properties, created: m.Created, retain: true, ids: ids}
+	if !c.encode(&o) {
+		s.dropped++
+		s.drops = append(s.drops, Drop{Session: s.id, Reason: DropTooLarge, Topic: m.Topic})
+	}
+}
+
+// replayFits reports whether a message can go on now. Those above QoS 0 go
+// into the queue only as far as the client's window reaches.
+func (s *session) replayFits(c *conn, qos byte) bool {
+	if qos > 0 {
 		return s.queue.count < c.window
 	}
 	if len(c.out) >= s.srv.limits.OutboundBytes {

@@ -3,6 +3,7 @@ package mqtt
 import (
 	"fmt"
 	"runtime/debug"
+	"time"
 
 	"github.com/trefoil-iot/trefoil/mqtt/packet"
 )
@@ -53,7 +54,7 @@ func (s *Server) refused(r Refused) {
 
 func (s *Server) drop(d Drop) {
 	if !d.Inbound {
-		s.count.dropped.Add(1)
+		s.count.dropped.Add(uint64(max(1, d.Count)))
 	}
 	if f := s.cfg.Observer.Dropped; f != nil {
 		s.tell(func() { f(d) })
@@ -76,7 +77,10 @@ func (s *Server) protocolFault(c *conn, fault *packet.Error) {
 		s.refused(Refused{RemoteAddr: c.net.RemoteAddr(), Reason: fault.Reason, Text: fault.What})
 		return
 	}
-	s.log.Debug("mqtt: protocol error", "session", c.client.Session.String(), "reason", fault.Reason.String(), "error", fault.What)
+	if !s.speaks.allow(time.Now()) { // the counter has it
+		return
+	}
+	s.log.Warn("mqtt: a client broke the protocol", "session", c.client.Session.String(), "reason", fault.Reason.String(), "error", fault.What)
 }
 
 // maxLoggedPacket bounds what a panic writes to the log.

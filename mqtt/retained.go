@@ -11,6 +11,7 @@ type retainedTree struct {
 	root  retainedNode
 	count int
 	bytes int64
+	due   retainedHeap
 }
 
 type retainedNode struct {
@@ -18,6 +19,7 @@ type retainedNode struct {
 	parent   *retainedNode
 	children map[string]*retainedNode
 	message  *Message
+	place    int // in the heap of those that expire, plus one; 0: not in it
 }
 
 // room reports whether m fits into the bounds; one that replaces another
@@ -42,8 +44,8 @@ func (t *retainedTree) find(topic string) *retainedNode {
 	return n
 }
 
-// set stores m, or removes the topic's message when the payload of m is
-// empty. [MQTT-3.3.1-6] [MQTT-3.3.1-7]
+// set stores m in place of what the topic had, or removes that when the payload
+// of m is empty. [MQTT-3.3.1-5] [MQTT-3.3.1-6] [MQTT-3.3.1-7]
 func (t *retainedTree) set(m *Message) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -70,6 +72,7 @@ func (t *retainedTree) set(m *Message) {
 	n.message = m
 	t.count++
 	t.bytes += int64(m.size())
+	t.schedule(n)
 }
 
 func (t *retainedTree) removeLocked(topic string) {
@@ -80,6 +83,7 @@ func (t *retainedTree) removeLocked(topic string) {
 	t.count--
 	t.bytes -= int64(n.message.size())
 	n.message = nil
+	t.schedule(n)
 	for n.parent != nil && n.message == nil && len(n.children) == 0 {
 		delete(n.parent.children, n.level)
 		n = n.parent

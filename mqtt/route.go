@@ -40,7 +40,7 @@ func (r *router) free() {
 
 // collect finds the sessions that get a message, each once: with the highest
 // QoS of its matching subscriptions and all their identifiers. [MQTT-3.3.4-2]
-// [MQTT-3.3.4-4]
+// [MQTT-3.3.4-3] [MQTT-3.3.4-4]
 func (r *router) collect(s *Server, in *Inbound, choose bool) {
 	r.found.reset()
 	r.deliveries = r.deliveries[:0]
@@ -84,7 +84,7 @@ func (d *delivery) join(other delivery) {
 
 // prepare finds out, before the handler sees a message, what must become
 // durable with it: its place in the queues of stored sessions, its packet
-// identifier, its place among the retained ones.
+// identifier, its place among the retained ones. [MQTT-4.5.0-1]
 func (s *Server) prepare(in *Inbound) {
 	if in.QoS == 2 && in.kind == kindPublish && in.conn.session.stored {
 		in.Changes = append(in.Changes, Change{Kind: AddReceived, Session: in.conn.session.id, PacketID: in.packetID})
@@ -145,7 +145,7 @@ func (s *Server) complete(in *Inbound) {
 		s.refuse(in)
 		return
 	}
-	if in.Retain {
+	if in.Retain { // nothing else changes what is retained [MQTT-3.3.1-8]
 		s.retained.set(in.keep())
 	}
 	n := s.route(in)
@@ -171,7 +171,7 @@ func (s *Server) refuse(in *Inbound) {
 	}
 	// A 3.1.1 client that was refused for good knows nothing of it and goes on
 	// with PUBREL, so its identifier stays in use.
-	if in.QoS == 2 && (c.version >= packet.V5 || again) {
+	if in.QoS == 2 && (c.version >= packet.V5 || again) { // [MQTT-4.3.3-9]
 		c.session.forget(in.packetID)
 	}
 }

@@ -28,6 +28,7 @@ type Server struct {
 	lives     lives
 	dates     dates
 	count     counters
+	speaks    speech
 	self      conn       // a connection without a socket, for the server's own messages
 	ownMu     sync.Mutex // keeps the order of own messages
 	started   time.Time
@@ -116,6 +117,7 @@ func (s *Server) restore(from *StoredSession, now time.Time) {
 		ses.queue.add(e)
 		ses.nextSeq = max(ses.nextSeq, q.Seq+1)
 	}
+	ses.recorded = true
 	for _, id := range from.Received {
 		ses.receive(id)
 	}
@@ -129,7 +131,7 @@ func (s *Server) restore(from *StoredSession, now time.Time) {
 // errStopped is what [Server.Serve] gives after Shutdown.
 var errStopped = errors.New("mqtt: server was stopped")
 
-// Serve accepts connections from l until l is closed or Shutdown is called;
+// Serve accepts connections, ordered streams of bytes [MQTT-4.2-1], from l until l is closed or Shutdown is called;
 // then it returns nil, closing l. TLS connections, by a listener of crypto/tls,
 // are recognised. Several listeners may be served at once.
 func (s *Server) Serve(l net.Listener) error {

@@ -9,7 +9,7 @@ import (
 )
 
 // session is the state of one client that outlives its connection, section
-// 4.1. Packet identifiers of the two directions have nothing to do with each
+// 4.1, and lives at least as long as that [MQTT-4.1.0-1]. Packet identifiers of the two directions have nothing to do with each
 // other: received holds the client's, queue ours.
 type session struct {
 	id     SessionID
@@ -36,7 +36,11 @@ type session struct {
 	nextSend uint64 // everything before it was sent on this connection
 	inflight int    // sent on this connection and not acknowledged
 	loading  bool
-	replay   []replay // retained messages that wait for room
+	asked    []retainedRequest // subscriptions whose retained messages were not looked up
+	replay   replay            // retained messages that wait for room
+	dropped  uint64            // of the queue
+	drops    []Drop            // of them, to be reported when s.mu is free
+	recorded bool              // the store has a record of it: it is stored, or has a will
 }
 
 // receive notes a QoS 2 identifier. It reports whether it is new. [MQTT-4.3.3-10]
@@ -125,7 +129,9 @@ func (s *session) settle(seq uint64, durable bool) {
 		overflow = s.overflow()
 	}
 	c := s.conn
+	drops := s.takeDrops()
 	s.mu.Unlock()
+	s.reportDrops(drops)
 	s.srv.commit(overflow)
 	if c != nil {
 		c.wake()
@@ -156,7 +162,30 @@ func (s *session) dropEntry(e *entry, why DropReason) {
 		d.Topic = e.msg.Topic
 	}
 	s.queue.remove(e)
-	s.srv.drop(d)
+	s.dropped++
+	s.drops = append(s.drops, d)
+}
+
+// takeDrops gives what is to be reported; s.mu is held.
+func (s *session) takeDrops() []Drop {
+	drops := s.drops
+	s.drops = nil
+	return drops
+}
+
+// reportDrops tells the observer, which may ask the server about the session:
+// no lock is held. A full queue is worth a line for the operator too.
+func (s *session) reportDrops(drops []Drop) {
+	full := 0
+	for _, d := range drops {
+		s.srv.drop(d)
+		if d.Reason == DropQueueFull {
+			full++
+		}
+	}
+	if full > 0 && s.srv.speaks.allow(time.Now()) {
+		s.srv.log.Warn("mqtt: the queue of a session is full, its oldest messages are dropped", "session", s.id.String(), "dropped", full)
+	}
 }
 
 // take gives a message to a session at the moment of its routing. QoS 0 goes
@@ -192,7 +221,7 @@ func (s *session) take(in *Inbound, d delivery) {
 }
 
 // takeQoS0 encodes straight into the buffer of the connection. When that is
-// full the message is dropped and counted.
+// full the message is dropped and counted. [MQTT-4.3.1-1]
 func (s *session) takeQoS0(in *Inbound, d delivery) {
 	s.mu.Lock()
 	c := s.conn

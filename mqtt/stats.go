@@ -13,7 +13,7 @@ type ClientStats struct {
 	MessagesOut   uint64
 	BytesIn       uint64
 	BytesOut      uint64
-	Dropped       uint64 // messages to it that were dropped
+	Dropped       uint64 // messages to it that were dropped, those of its queue since the start of the server
 	LastError     string // the last refusal that it got, or ""
 }
 

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Store holds what survives a restart: sessions whose expiry is not zero,
+// Store holds what survives a restart [MQTT-4.1.0-2 of 3.1.1]: sessions whose expiry is not zero,
 // with their subscriptions, queued and in-flight messages and received QoS 2
 // identifiers; and retained messages. The package sessiontest has the suite
 // that every store passes.
@@ -111,7 +111,7 @@ type Queued struct {
 // ChangeKind says what a [Change] does and which of its fields count.
 type ChangeKind byte
 
-// The kinds. Session names the session in all but the last two.
+// The kinds. Session names the session in all but the last three.
 const (
 	// SaveSession creates the session or replaces its Record. Subscriptions,
 	// queue and identifiers stay.
@@ -152,6 +152,10 @@ const (
 
 	// Unretain removes the retained message of Topic.
 	Unretain ChangeKind = 12
+
+	// ExpireRetained removes the retained message of Topic if it was created
+	// when Message was, or before: a newer one stays.
+	ExpireRetained ChangeKind = 13
 )
 
 // Change is one step of the stored state. Which fields count is said by Kind.

@@ -19,9 +19,12 @@ func (c *conn) handleSubscribe(body []byte) error {
 	ack := &packet.Suback{Type: packet.SUBACK, PacketID: p.PacketID} // [MQTT-3.8.4-2]
 	var changes []Change
 	var fresh []retainedRequest
-	for i := range p.Subscriptions { // [MQTT-3.8.4-5] [MQTT-3.8.4-6]
+	for i := range p.Subscriptions { // [MQTT-3.8.4-5] [MQTT-3.8.4-6] [MQTT-3.9.3-1]
 		record := recordOf(&p.Subscriptions[i], p.SubscriptionID)
-		reason := c.admitFilter(&record)
+		reason := packet.QuotaExceeded
+		if !over(i+1, c.srv.limits.Subscriptions) { // the same filter again and again is work too
+			reason = c.admitFilter(&record)
+		}
 		var isNew bool
 		if !reason.IsError() {
 			isNew, reason = c.session.subscribe(record)
@@ -47,7 +50,8 @@ func recordOf(s *packet.Subscription, id uint32) SubscriptionRecord {
 	}
 }
 
-// granted turns a reason into what the client's version has. [MQTT-3.9.3-2]
+// granted turns a reason into what the client's version has. [MQTT-3.8.4-7]
+// [MQTT-3.9.3-2]
 func (c *conn) granted(reason packet.ReasonCode) packet.ReasonCode {
 	if c.version < packet.V5 && reason.IsError() {
 		return packet.UnspecifiedError // 0x80 is the failure of 3.1.1
@@ -58,25 +62,34 @@ func (c *conn) granted(reason packet.ReasonCode) packet.ReasonCode {
 // admitFilter bounds and authorises one filter; the reason is the granted QoS
 // or an error.
 func (c *conn) admitFilter(r *SubscriptionRecord) packet.ReasonCode {
-	l, a := &c.srv.limits, c.srv.cfg.Authorizer
+	l := &c.srv.limits
 	_, filter, _ := packet.ParseShared(r.Filter)
 	switch {
 	case len(r.Filter) > l.TopicLength || packet.Levels(filter) > l.TopicLevels:
 		return packet.TopicFilterInvalid
-	case filter == "$SYS" || strings.HasPrefix(filter, "$SYS/"):
-		if !c.client.User.Service {
-			return packet.NotAuthorized
-		}
-	case strings.HasPrefix(filter, "$"):
+	case !c.srv.mayRead(c.client, filter):
 		return packet.NotAuthorized
-	case a != nil && !a.Authorize(c.client, Subscribe, filter):
-		return packet.NotAuthorized
+	default:
+		return packet.ReasonCode(r.QoS)
 	}
-	return packet.ReasonCode(r.QoS)
+}
+
+// mayRead reports whether the client may have a subscription to filter, which
+// is that behind the group of a shared one.
+func (s *Server) mayRead(client *Client, filter string) bool {
+	switch {
+	case filter == "$SYS" || strings.HasPrefix(filter, "$SYS/"):
+		return client.User.Service
+	case strings.HasPrefix(filter, "$"):
+		return false
+	default:
+		return s.cfg.Authorizer == nil || s.cfg.Authorizer.Authorize(client, Subscribe, filter)
+	}
 }
 
 // subscribe puts a subscription in place, of an earlier one with the same
-// filter if there is one. [MQTT-3.8.4-3]
+// filter if there is one; no message falls between them. [MQTT-3.8.4-3]
+// [MQTT-3.8.4-4]
 func (s *session) subscribe(r SubscriptionRecord) (isNew bool, reason packet.ReasonCode) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,7 +127,7 @@ func (c *conn) handleUnsubscribe(body []byte) error {
 	}
 	ack := &packet.Suback{Type: packet.UNSUBACK, PacketID: p.PacketID} // [MQTT-3.10.4-4] [MQTT-3.10.4-5]
 	var changes []Change
-	for _, filter := range p.Filters { // [MQTT-3.11.3-1]
+	for _, filter := range p.Filters { // [MQTT-3.10.4-6] [MQTT-3.11.3-1]
 		reason := packet.NoSubscriptionExisted
 		if c.session.unsubscribe(filter) { // [MQTT-3.10.4-1]
 			reason = packet.Success
@@ -138,6 +151,7 @@ func (s *session) unsubscribe(filter string) bool {
 	}
 	delete(s.subs, filter)
 	s.srv.subs.remove(sub)
+	s.forgetRetained(filter)
 	return true
 }
 
@@ -152,11 +166,16 @@ func (c *conn) answerStored(ack *packet.Suback, changes []Change, then func()) {
 			return
 		}
 		c.mu.Lock()
-		if !c.ended {
+		fits := true
+		if !c.ended { // [MQTT-2.2.1-6]
 			c.buffered()
-			c.out, _ = ack.AppendWithin(c.out, c.version, c.maxPacket)
+			c.out, fits = ack.AppendWithin(c.out, c.version, c.maxPacket)
 		}
 		c.mu.Unlock()
+		if !fits {
+			c.stop(End{Cause: CauseProtocol, Reason: packet.PacketTooLarge, Text: answerTooLarge})
+			return
+		}
 		if then != nil {
 			then()
 		}

@@ -65,9 +65,11 @@ func (c *conn) stats() (ClientStats, bool) {
 	}
 	ses.mu.Lock()
 	st.InFlightOut, st.Queued, st.Subscriptions = ses.inflight, ses.queue.count, len(ses.subs)
+	st.Dropped = ses.dropped
 	ses.mu.Unlock()
 	st.MessagesIn, st.MessagesOut = c.messagesIn.Load(), c.messagesOut.Load()
-	st.BytesIn, st.BytesOut, st.Dropped = c.bytesIn.Load(), c.bytesOut.Load(), c.dropped.Load()
+	st.BytesIn, st.BytesOut = c.bytesIn.Load(), c.bytesOut.Load()
+	st.Dropped += c.dropped.Load()
 	return st, true
 }
 

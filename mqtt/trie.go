@@ -226,7 +226,9 @@ func (n *node) collect(choose bool, m *matches) {
 }
 
 // choose takes the next member that is connected, or else the next stored
-// one: a message that nobody can take now waits in one queue.
+// one: a message that nobody can take now waits in one queue. It has the QoS of
+// that member and stays its own, whatever becomes of it. [MQTT-4.8.2-3]
+// [MQTT-4.8.2-4] [MQTT-4.8.2-5]
 func (g *group) choose() *subscription {
 	start := int(g.next.Add(1) % uint32(len(g.members)))
 	for i := range g.members {

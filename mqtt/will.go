@@ -5,9 +5,12 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/trefoil-iot/trefoil/mqtt/packet"
 )
 
-// publishWill publishes a will as its client would have: it passed the
+// publishWill publishes a will as its client would have, retained or not as it
+// said [MQTT-3.1.2-14] [MQTT-3.1.2-15]: it passed the
 // authoriser at CONNECT, and the handler gets it. c is in whose order it
 // comes: behind all that the connection published.
 func (s *Server) publishWill(c *conn, client *Client, will *Message) {
@@ -38,10 +41,18 @@ func (s *Server) ownInbound(c *conn, m *Message) *Inbound {
 // m.Created is set to now. done, which may be nil, is called exactly once: with
 // nil when every stored session that gets the message has it in the store
 // (and the retained message is there), or with the error of the store;
-// possibly before Publish returns. Own messages keep their order.
+// possibly before Publish returns. A message that no client could be sent,
+// such as one with a wildcard in its topic, is an error that is a
+// [*packet.Error]. Own messages keep their order.
 func (s *Server) Publish(m *Message, done func(error)) {
 	if m.Created.IsZero() {
 		m.Created = s.now()
+	}
+	if err := valid(m); err != nil {
+		if done != nil {
+			done(err)
+		}
+		return
 	}
 	c := &s.self
 	s.ownMu.Lock()
@@ -56,6 +67,15 @@ func (s *Server) Publish(m *Message, done func(error)) {
 		s.store.Commit(in.Changes, in.committed)
 	}
 	c.serveNow()
+}
+
+// valid tests what would put clients out of step.
+func valid(m *Message) error {
+	p := packet.Publish{Topic: bytesOf(m.Topic), Payload: m.Payload, QoS: m.QoS, Properties: m.Properties}
+	if m.QoS > 0 {
+		p.PacketID = 1 // each client gets another one
+	}
+	return p.Validate(packet.V5)
 }
 
 // dates are the moments at which something is due for a session. An entry

@@ -59,6 +59,8 @@ const (
 		on conflict (topic) do update set message = excluded.message, message_time = excluded.message_time`
 
 	unretain = `delete from mqtt_retained where topic = $1`
+
+	expireRetained = `delete from mqtt_retained where topic = $1 and message_time <= $2`
 )
 
 // applyChanges writes the engine's changes in their order.
@@ -107,6 +109,8 @@ func applyChange(ctx context.Context, w store.Writer, c *mqtt.Change) error {
 		return exec(retain, c.Message.Topic, encodeMessage(c.Message), micros(c.Message.Created))
 	case mqtt.Unretain:
 		return exec(unretain, c.Topic)
+	case mqtt.ExpireRetained:
+		return exec(expireRetained, c.Topic, micros(c.Message.Created))
 	default:
 		return fmt.Errorf("unknown kind of change %d", c.Kind)
 	}

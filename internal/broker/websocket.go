@@ -19,8 +19,8 @@ const subprotocol = "mqtt"
 func (b *Broker) WebSocket() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := websocket.Accept(w, r, &websocket.AcceptOptions{
-			Subprotocols:       []string{subprotocol},
-			InsecureSkipVerify: true, // of the origin, see above
+			Subprotocols:       []string{subprotocol}, // [MQTT-6.0.0-4]
+			InsecureSkipVerify: true,                  // of the origin, see above
 			CompressionMode:    websocket.CompressionDisabled,
 		})
 		if err != nil {
@@ -30,7 +30,9 @@ func (b *Broker) WebSocket() http.Handler {
 			c.Close(websocket.StatusPolicyViolation, `the subprotocol "mqtt" is needed`)
 			return
 		}
-		c.SetReadLimit(-1) // the engine bounds packets, and one frame may hold several
+		// The engine bounds packets; frames may hold several, or parts of one
+		// [MQTT-6.0.0-2].
+		c.SetReadLimit(-1)
 		// MQTT packets come in binary frames [MQTT-6.0.0-1]; NetConn closes the
 		// connection for others.
 		conn := websocket.NetConn(context.Background(), c, websocket.MessageBinary)

@@ -38,6 +38,8 @@ func (c *Connect) Decode(body []byte) error {
 	if c.Version == V5 {
 		c.readProperties(&r)
 	}
+	// The fields in their order, and none that no flag announces: bytes behind
+	// the last one are refused. [MQTT-3.1.3-1], [MQTT-3.1.2-16], [MQTT-3.1.2-18]
 	c.ClientID = r.string("client identifier") // [MQTT-3.1.3-3], [MQTT-3.1.3-4]
 	if flags&flagWill != 0 {
 		c.readWill(&r, flags)

@@ -58,7 +58,7 @@ func (d *Disconnect) append(dst []byte, v Version, e explanation) []byte {
 		return finish(append(dst, byte(d.Reason)), at)
 	}
 	dst = append(dst, byte(d.Reason), 0)
-	if d.SessionExpiry != nil {
+	if d.SessionExpiry != nil { // of a client alone [MQTT-3.14.2-2]
 		dst = appendProp32(dst, propSessionExpiry, *d.SessionExpiry)
 	}
 	dst = appendPropText(dst, propServerReference, d.ServerReference)

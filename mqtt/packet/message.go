@@ -15,7 +15,7 @@ func (m *PublishProperties) read(p *propertyReader) {
 		m.EmptyContent = m.ContentType == ""
 	case propResponseTopic:
 		topic := p.text("response topic")
-		if e := checkTopic(topic); e != nil && p.err == nil { // [MQTT-3.3.2-14]
+		if e := checkTopic(topic); e != nil && p.err == nil { // [MQTT-3.3.2-13], [MQTT-3.3.2-14]
 			p.fail(&Error{Reason: e.Reason, What: "response topic: " + e.What})
 		}
 		m.ResponseTopic = string(topic)

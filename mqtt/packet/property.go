@@ -54,7 +54,8 @@ type propertyReader struct {
 	seen       properties
 }
 
-// properties takes the property length and what it covers from r.
+// properties takes the property length, which is there even when it is 0
+// [MQTT-2.2.2-1], and what it covers from r.
 func (r *reader) properties(name string, allowed properties) propertyReader {
 	n := int(r.varint("property length"))
 	b := r.take(n, "properties")

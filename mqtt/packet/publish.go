@@ -15,8 +15,8 @@ func (p *Publish) Decode(v Version, flags byte, body []byte) error {
 		return e
 	}
 	r := reader{b: body}
-	p.Topic = r.bytes("topic name")
-	if p.QoS > 0 { // [MQTT-2.2.1-2]
+	p.Topic = r.bytes("topic name") // [MQTT-3.3.2-1]; it and the response topic are tested by checkTopic
+	if p.QoS > 0 {                  // [MQTT-2.2.1-2]
 		p.PacketID = r.packetID()
 	}
 	if v >= V5 {

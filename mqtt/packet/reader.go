@@ -93,6 +93,7 @@ func (r *reader) text(what string) []byte {
 	return b
 }
 
+// string reads a UTF-8 string; both parts of a pair are such [MQTT-1.5.7-1].
 func (r *reader) string(what string) string { return string(r.text(what)) }
 
 // validText refuses what section 1.5.4 refuses. A byte order mark is a
@@ -100,7 +101,7 @@ func (r *reader) string(what string) string { return string(r.text(what)) }
 func validText(b []byte) bool { return utf8.Valid(b) && bytes.IndexByte(b, 0) < 0 }
 
 // packetID reads a packet identifier, which is never 0 [MQTT-2.2.1-3],
-// [MQTT-2.2.1-4], in 3.1.1 [MQTT-2.3.1-1].
+// [MQTT-2.2.1-4], [MQTT-2.3.1-1 of 3.1.1].
 func (r *reader) packetID() uint16 {
 	id := r.uint16("packet identifier")
 	if id == 0 && r.err == nil {

@@ -36,7 +36,7 @@ func checkTopic(topic []byte) *Error {
 		switch {
 		case c == '/':
 			levels++
-		case c == '+' || c == '#':
+		case c == '+' || c == '#': // [MQTT-4.7.0-1]
 			return malformed("topic name has a wildcard [MQTT-3.3.2-2]")
 		case c == 0:
 			return malformed("topic name has a U+0000 [MQTT-4.7.3-2]")
@@ -120,8 +120,9 @@ func ParseShared(s string) (name, filter string, shared bool) {
 	return name, filter, true
 }
 
-// Match reports whether a valid topic filter matches a valid topic name. For
-// a shared subscription, pass the filter that [ParseShared] gives.
+// Match reports whether a valid topic filter matches a valid topic name. Bytes
+// are compared as they are [MQTT-4.7.3-4]. For a shared subscription, pass the
+// filter that [ParseShared] gives.
 func Match(filter, topic string) bool {
 	if topic != "" && topic[0] == '$' && filter != "" && (filter[0] == '+' || filter[0] == '#') {
 		return false // [MQTT-4.7.2-1]

@@ -185,6 +185,21 @@ func retained(t *testing.T, open Open) {
 	equal(t, "after removing one", load(t, open(t)).Retained, []*mqtt.Message{b})
 }
 
+func expired(t *testing.T, open Open) {
+	old, kept := message("a", "1"), message("b", "1")
+	newer := message("b", "2")
+	newer.Created = created.Add(time.Second)
+	s := open(t)
+	commit(t, s,
+		mqtt.Change{Kind: mqtt.Retain, Message: old, Topic: "a"},
+		mqtt.Change{Kind: mqtt.Retain, Message: newer, Topic: "b"},
+		mqtt.Change{Kind: mqtt.ExpireRetained, Message: old, Topic: "a"},
+		mqtt.Change{Kind: mqtt.ExpireRetained, Message: kept, Topic: "b"},
+		mqtt.Change{Kind: mqtt.ExpireRetained, Message: kept, Topic: "none"},
+	)
+	equal(t, "retained", load(t, open(t)).Retained, []*mqtt.Message{newer})
+}
+
 func users(t *testing.T, open Open) {
 	a, b := id("a", "b/c"), id("a/b", "c") // they look alike when put together
 	s := open(t)

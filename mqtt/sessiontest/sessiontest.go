@@ -35,6 +35,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Open) {
 		{"changes of a session that is not there do nothing", absent},
 		{"changes may be committed twice", twice},
 		{"retained messages replace each other by topic", retained},
+		{"an expired retained message makes way for nothing newer", expired},
 		{"sessions of two users do not meet", users},
 		{"one message in many queues", shared},
 		{"calls take effect in their order", ordered},
