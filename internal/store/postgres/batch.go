@@ -19,7 +19,7 @@ type row struct {
 type txBuffer struct {
 	rows            []row
 	numbers, others columns
-	latest          columns
+	latest, first   columns // latest readings of known and of fresh series
 }
 
 // settle brings rows into the order of the table's key, in which several
@@ -40,6 +40,7 @@ func (b *txBuffer) encode(rows []row) {
 	b.numbers.reset()
 	b.others.reset()
 	b.latest.reset()
+	b.first.reset()
 	for i := range rows {
 		r := &rows[i]
 		if r.value.Kind() == trefoil.Number {
@@ -47,7 +48,12 @@ func (b *txBuffer) encode(rows []row) {
 		} else {
 			b.others.addAny(r)
 		}
-		if i+1 == len(rows) || rows[i+1].series != r.series {
+		if i+1 < len(rows) && rows[i+1].series == r.series {
+			continue
+		}
+		if r.series.fresh {
+			b.first.addAny(r)
+		} else {
 			b.latest.addAny(r)
 		}
 	}
@@ -58,6 +64,7 @@ const (
 	insertNumbers = "insert_numbers"
 	insertOthers  = "insert_others"
 	updateLatest  = "update_latest"
+	insertLatest  = "insert_latest"
 	numberCommit  = "number_commit"
 	insertSeries  = "insert_series"
 )
@@ -75,7 +82,13 @@ func statements() map[string]string {
 			on conflict (series_id, time) do update set value = excluded.value, boolean = excluded.boolean,
 				text = excluded.text, bytes = excluded.bytes`,
 
-		updateLatest: `insert into latest as l (series_id, time, value, boolean, text, bytes)
+		// An update alone costs half of what an insert with a conflict costs.
+		updateLatest: `update latest l set time = n.time, value = n.value, boolean = n.boolean, text = n.text, bytes = n.bytes
+			from unnest($1::bigint[], $2::timestamptz[], $3::double precision[], $4::boolean[], $5::text[], $6::bytea[])
+				as n (id, time, value, boolean, text, bytes)
+			where l.series_id = n.id and l.time <= n.time`,
+
+		insertLatest: `insert into latest as l (series_id, time, value, boolean, text, bytes)
 			select * from unnest($1::bigint[], $2::timestamptz[], $3::double precision[], $4::boolean[], $5::text[], $6::bytea[])
 			on conflict (series_id) do update set time = excluded.time, value = excluded.value, boolean = excluded.boolean,
 				text = excluded.text, bytes = excluded.bytes

@@ -30,6 +30,9 @@ func (t *tx) Commit(ctx context.Context) (trefoil.Seq, error) {
 	if err := t.s.commit(ctx, t.w, seq); err != nil {
 		return 0, err
 	}
+	for _, x := range t.fresh {
+		x.fresh = false
+	}
 	t.s.known.apply(t.change)
 	t.s.upkeep.pending = t.s.upkeep.pending || t.change.dropped
 	t.s.seq.Store(uint64(seq))
@@ -88,7 +91,9 @@ func (t *tx) numberSeries(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			fresh[key{string(row[0]), string(row[1])}].id = id
+			x := fresh[key{string(row[0]), string(row[1])}]
+			x.id, x.fresh = id, true
+			t.fresh = append(t.fresh, x)
 		}
 		return r.Err
 	})
@@ -113,6 +118,9 @@ func (t *tx) send(ctx context.Context) (seq trefoil.Seq, err error) {
 	}
 	if b.latest.n > 0 {
 		batch.ExecPrepared(updateLatest, b.latest.all(), binaryFormat, nil)
+	}
+	if b.first.n > 0 {
+		batch.ExecPrepared(insertLatest, b.first.all(), binaryFormat, nil)
 	}
 	batch.ExecPrepared(numberCommit, t.commitParams(), nil, nil)
 	err = t.w.native(func(pg *pgconn.PgConn) error {

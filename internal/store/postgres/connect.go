@@ -55,6 +55,11 @@ func (c connector) readers(ctx context.Context) (*pgxpool.Pool, error) {
 func (c connector) writer(name string) *sql.DB {
 	config := c.pool.ConnConfig.Copy()
 	config.RuntimeParams["application_name"] = name
+	// All that is written is found by its key, also in tables that have grown
+	// since their statements were planned.
+	for _, way := range []string{"enable_seqscan", "enable_hashjoin", "enable_mergejoin"} {
+		config.RuntimeParams[way] = "off"
+	}
 	config.RuntimeParams["idle_in_transaction_session_timeout"] = "120000" // twice patience
 	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(waitForDisk))
 	db.SetMaxOpenConns(1)

@@ -18,9 +18,11 @@ type known struct {
 	drops      int64       // of commit_state
 }
 
-// serie is one series; id is 0 until it is in the database.
+// serie is one series; id is 0 until it is in the database. It is fresh while
+// the transaction that makes it goes on: then it may have no latest reading.
 type serie struct {
 	id     int64
+	fresh  bool
 	device trefoil.DeviceID
 	metric string
 }

@@ -19,6 +19,7 @@ type tx struct {
 	s      *Store
 	w      *writer
 	rows   []row
+	fresh  []*serie
 	change change
 	fault  error // after which the transaction can only be rolled back
 	ended  bool
