@@ -108,7 +108,7 @@ func TestAFileOfCommentsIsEmpty(t *testing.T) {
 
 func TestSecretsAreMasked(t *testing.T) {
 	t.Chdir(t.TempDir())
-	e := load(t, Inputs{Env: []string{"TREFOIL_STORE=postgres://u:hunter2@db/t", "TREFOIL_ADMIN_PASSWORD=hunter2"}})
+	e := load(t, Inputs{Env: []string{"TREFOIL_STORE=postgres://u:hunter2@db/t?password=hunter2", "TREFOIL_ADMIN_PASSWORD=hunter2"}})
 	for _, s := range e.Settings {
 		if strings.Contains(s.Value, "hunter2") {
 			t.Errorf("%s shows the secret: %q", s.Key, s.Value)
@@ -171,4 +171,11 @@ func errText(err error) string {
 		return "<nil>"
 	}
 	return err.Error()
+}
+
+func TestAStoreMayBeReachedByItsSocket(t *testing.T) {
+	const want = "postgres:///trefoil?host=/var/run/postgresql"
+	if got := load(t, Inputs{Env: []string{"TREFOIL_STORE=" + want}}).Config.Store.URL; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }

@@ -120,17 +120,22 @@ func (v path) Set(s string) error {
 type storeURL struct{ p *string }
 
 func (v storeURL) String() string {
-	if u, err := url.Parse(*v.p); err == nil {
-		return u.Redacted()
+	u, err := url.Parse(*v.p)
+	if err != nil {
+		return *v.p
 	}
-	return *v.p
+	if q := u.Query(); q.Has("password") {
+		q.Set("password", "xxxxx") // as Redacted writes it
+		u.RawQuery = q.Encode()
+	}
+	return u.Redacted()
 }
 
 func (v storeURL) Set(s string) error {
 	u, err := url.Parse(s)
 	switch {
 	case s == "sqlite":
-	case err == nil && (u.Scheme == "postgres" || u.Scheme == "postgresql") && u.Host != "":
+	case err == nil && (u.Scheme == "postgres" || u.Scheme == "postgresql") && (u.Host != "" || u.Query().Has("host")):
 	default: // s may hold a password, so the error does not repeat it
 		return fmt.Errorf("is not a database; allowed: sqlite, or postgres://user:password@host/database")
 	}
