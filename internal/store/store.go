@@ -136,6 +136,10 @@ func (e *LandedError) Error() string {
 // a caller who needs sums over buckets aligned to Resolution does not read
 // single readings. Engines are free to give samples all the same.
 //
+// Of readings that retention has removed but for summaries of UTC hours, these
+// summaries come where Resolution is a multiple of an hour and the range has
+// all readings of that hour; otherwise nothing of them comes.
+//
 // With Reverse blocks and their samples come in descending order of time.
 type ReadRequest struct {
 	Device     trefoil.DeviceID
@@ -183,6 +187,16 @@ type Options struct {
 
 	// Now tells the time by which upkeep is due; nil means time.Now.
 	Now func() time.Time
+
+	// Keep says how long the readings of a series are kept; nil keeps all for
+	// ever. Maintain asks it for every series about once an hour.
+	Keep func(device trefoil.DeviceID, metric string) Retention
+
+	// Disk tells about the file system of the database, and MaxDisk is the
+	// share of it, 0 to 1, above which the oldest partitions go although they
+	// are to be kept. Nil or 0: nothing goes for that reason.
+	Disk    func() (Disk, error)
+	MaxDisk float64
 }
 
 // Defaults of [Options].
