@@ -24,6 +24,8 @@ type Config struct {
 	HTTP   HTTP
 	MQTT   MQTT
 	Limits Limits
+	Retain Retain
+	Backup Backup
 	Log    Log
 	Admin  Admin
 }
@@ -73,6 +75,20 @@ type Limits struct {
 	Shutdown       time.Duration // a clean stop takes at most this long
 }
 
+// Retain says how long readings are kept where no profile says it.
+type Retain struct {
+	Raw     Span    // the readings; 0: for ever
+	Hourly  Span    // summaries of hours, when the readings are gone; 0: none
+	MaxDisk float64 // share of the disk above which the oldest months go; 0: never
+}
+
+// Backup is about copies of the database that the server makes by itself.
+type Backup struct {
+	Directory string // "" for none
+	Every     time.Duration
+	Keep      int // copies, the latest
+}
+
 // Log says what is logged, and how.
 type Log struct {
 	Level  slog.Level
@@ -103,6 +119,8 @@ func Default() Config {
 			ConnectTimeout: 10 * time.Second,
 			Shutdown:       10 * time.Second,
 		},
-		Log: Log{Level: slog.LevelInfo, Format: "text"},
+		Retain: Retain{MaxDisk: 0.8},
+		Backup: Backup{Every: 24 * time.Hour, Keep: 7},
+		Log:    Log{Level: slog.LevelInfo, Format: "text"},
 	}
 }

@@ -8,7 +8,7 @@ import (
 )
 
 func TestAFaultNamesPlaceKeyAndWhatIsAllowed(t *testing.T) {
-	top := "allowed at the top: data, store, http, mqtt, limits, log"
+	top := "allowed at the top: data, store, http, mqtt, limits, retention, backup, log"
 	for name, c := range map[string]struct {
 		file  string
 		env   []string

@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // envPrefix begins every variable of ours.
 const envPrefix = "TREFOIL_"
@@ -38,6 +41,12 @@ func fields(c *Config) []field {
 		{key: "limits.connections", value: count{&l.Connections, 1, 10_000_000}, help: "MQTT connections at the same time"},
 		{key: "limits.connect_timeout", value: duration{&l.ConnectTimeout, minTimeout, maxTimeout}, help: "time for a client to send CONNECT"},
 		{key: "limits.shutdown", value: duration{&l.Shutdown, minTimeout, maxTimeout}, help: "longest time for a clean stop"},
+		{key: "retention.raw", value: retain{&c.Retain.Raw, "forever"}, help: "how long readings are kept, unless a profile says it"},
+		{key: "retention.hourly", value: retain{&c.Retain.Hourly, "none"}, help: "how long summaries of hours are kept when the readings are gone"},
+		{key: "retention.max_disk", value: percent{&c.Retain.MaxDisk}, help: "when the disk is fuller, the oldest months go"},
+		{key: "backup.directory", value: directory{&c.Backup.Directory}, help: "where copies of the database are made by schedule"},
+		{key: "backup.every", value: duration{&c.Backup.Every, time.Minute, 366 * 24 * time.Hour}, help: "time between two of them"},
+		{key: "backup.keep", value: count{&c.Backup.Keep, 1, 10_000}, help: "how many of them are kept"},
 		{key: "log.level", flag: "--log-level", value: level{&c.Log.Level}, help: "what is logged"},
 		{key: "log.format", flag: "--log-format", value: choice{&c.Log.Format, []string{"text", "json"}}, help: "how it is logged"},
 	}

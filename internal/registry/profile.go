@@ -21,6 +21,7 @@ type Profile struct {
 	Label       string            `json:"label,omitempty" doc:"Name for people"`
 	Description string            `json:"description,omitempty"`
 	Metrics     map[string]Metric `json:"metrics,omitempty" doc:"By name of the metric"`
+	Retention   *Retention        `json:"retention,omitempty" doc:"How long readings of all metrics are kept that do not say it themselves; the server's setting when left out"`
 }
 
 // Metric says what a metric means and how to show it.
@@ -32,6 +33,8 @@ type Metric struct {
 	Decimals *int     `json:"decimals,omitempty" doc:"Digits after the point to show, 0 to 6"`
 	Cadence  string   `json:"cadence,omitempty" example:"10s" doc:"How often a reading is expected, such as 10s or 5m"`
 	Kind     string   `json:"kind,omitempty" enum:"number,boolean,text" doc:"Type of the values; number when left out"`
+
+	Retention *Retention `json:"retention,omitempty" doc:"How long readings are kept; that of the profile when left out"`
 }
 
 // Bounds of a profile.
@@ -57,6 +60,9 @@ func (p Profile) Validate() error {
 	if len(p.Metrics) > maxProfileMetrics {
 		return trefoil.Errorf(trefoil.CodeInvalid, "metrics: %d entries; at most %d are allowed", len(p.Metrics), maxProfileMetrics)
 	}
+	if err := p.Retention.validate("retention"); err != nil {
+		return err
+	}
 	for _, name := range slices.Sorted(maps.Keys(p.Metrics)) {
 		if _, err := trefoil.ParseMetric(name); err != nil {
 			return err
@@ -73,6 +79,9 @@ func (m Metric) validate(at string) error {
 		return err
 	}
 	if err := checkText(at+".unit", m.Unit, maxUnit); err != nil {
+		return err
+	}
+	if err := m.Retention.validate(at + ".retention"); err != nil {
 		return err
 	}
 	switch {
