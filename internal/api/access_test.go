@@ -126,6 +126,8 @@ var everything = []struct {
 	{"GET /api/v1/devices/a/latest", true, ""},
 	{"GET /api/v1/devices/a/metrics", true, ""},
 	{"GET /api/v1/devices/a/history", true, ""},
+	{"GET /api/v1/devices/a/history/gaps", true, ""},
+	{"POST /api/v1/query", false, "{}"},
 	{"GET /api/v1/profiles", false, ""},
 	{"PUT /api/v1/profiles/p", false, "{}"},
 	{"GET /api/v1/profiles/p", false, ""},

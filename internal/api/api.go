@@ -24,6 +24,7 @@ type Deps struct {
 	Telemetry Telemetry
 	Payload   Payload
 	History   History
+	Changes   Changes // may be nil: nothing is cached then
 	Latest    Latest
 	Ledger    Ledger
 	System    System
@@ -96,7 +97,9 @@ func (s *server) routes(r *router) {
 	addRaw(r, route{"POST /api/v1/devices/{id}/telemetry", 200, operatorOrDevice, "postTelemetry", "Store readings; the answer comes after the commit"}, telemetryBody, telemetryDoc{}, s.postTelemetry)
 	add(r, route{"GET /api/v1/devices/{id}/latest", 200, viewerOrDevice, "latest", "Latest reading of every metric"}, s.latest)
 	add(r, route{"GET /api/v1/devices/{id}/metrics", 200, viewerOrDevice, "listMetrics", "Metrics of a device with their meaning and latest reading"}, s.metrics)
-	addRaw(r, route{"GET /api/v1/devices/{id}/history", 200, viewerOrDevice, "history", "Readings of a range of time, or aggregates of buckets"}, historyParams, historyDoc{}, s.history)
+	addRaw(r, route{"GET /api/v1/devices/{id}/history", 200, viewerOrDevice, "history", "Readings of a range of time, or aggregates of buckets"}, historyParams, historyDoc{}, s.history, tables)
+	addRaw(r, route{"GET /api/v1/devices/{id}/history/gaps", 200, viewerOrDevice, "historyGaps", "Where readings are missing"}, gapParams, gapsDoc{}, s.gaps)
+	addRaw(r, route{"POST /api/v1/query", 200, viewer, "query", "History of many devices, each or grouped"}, queryBody(r), historyDoc{}, s.query, tables)
 	add(r, route{"GET /api/v1/devices/{id}/drops", 200, viewer, "listDrops", "What was received and not stored, and why"}, s.drops)
 	add(r, route{"GET /api/v1/devices/{id}/events", 200, viewer, "listEvents", "Last connections, their ends, and refused logins"}, s.deviceEvents)
 

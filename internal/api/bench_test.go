@@ -62,6 +62,8 @@ func newBench(t *testing.T, change ...func(*Deps)) *bench {
 		Store: st, Ledger: b.ledger, Meter: noMeter{}, Log: log, Now: now,
 		Known: func(id trefoil.DeviceID) bool { return b.registry.Has(id) },
 	})
+	versions := history.NewVersions(st.Seq())
+	b.loop.Observers = []ingest.Observer{versions}
 	ended := make(chan struct{})
 	go func() { defer close(ended); b.loop.Run() }()
 	t.Cleanup(func() { b.loop.Stop(); <-ended })
@@ -74,7 +76,7 @@ func newBench(t *testing.T, change ...func(*Deps)) *bench {
 	d := Deps{
 		Devices: b.registry, Profiles: b.registry, Accounts: b.accounts, Keys: b.registry,
 		Telemetry: b.loop, Payload: payload.NewDecoder(payload.Limits{}), Latest: st, Ledger: b.ledger,
-		History: history.New(st), System: b.system, Broker: &b.broker, Journal: &b.journal, Live: &b.live, MQTT: says("mqtt"), Metrics: says("metrics"), UI: pagesForTests(),
+		History: history.New(st), Changes: versioned{versions, st}, System: b.system, Broker: &b.broker, Journal: &b.journal, Live: &b.live, MQTT: says("mqtt"), Metrics: says("metrics"), UI: pagesForTests(),
 		Log: log, Now: now, MaxTelemetryBody: 1000,
 	}
 	for _, c := range change {

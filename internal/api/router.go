@@ -149,8 +149,8 @@ func add[I, O any](r *router, t route, h func(context.Context, *I) (*O, error)) 
 }
 
 // addRaw adds a route that reads and writes by itself, because its body is
-// large or often sent; edit and example document it.
-func addRaw(r *router, t route, edit func(*huma.Operation), example any, h func(http.ResponseWriter, *http.Request) error) {
+// large or often sent; edit, example and more document it.
+func addRaw(r *router, t route, edit func(*huma.Operation), example any, h func(http.ResponseWriter, *http.Request) error, more ...func(*huma.Operation)) {
 	op := r.operation(t)
 	edit(&op)
 	for _, name := range pathNames(op.Path) {
@@ -161,6 +161,9 @@ func addRaw(r *router, t route, edit func(*huma.Operation), example any, h func(
 	op.Responses[strconv.Itoa(t.status)] = &huma.Response{
 		Description: http.StatusText(t.status),
 		Content:     map[string]*huma.MediaType{"application/json": {Schema: r.schema(example)}},
+	}
+	for _, edit := range more {
+		edit(&op)
 	}
 	r.api.OpenAPI().AddOperation(&op)
 	r.mux.Handle(t.pattern, r.server.guarded(t.access, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {

@@ -2,7 +2,9 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -134,6 +136,16 @@ func (s *server) drop(r *http.Request, id trefoil.DeviceID, reason trefoil.DropR
 		Device: id, Reason: reason, Time: trefoil.InstantOf(s.Now()), Count: 1,
 		Topic: r.URL.Path, Detail: err.Error(), Sample: body[:min(len(body), trefoil.MaxSample)],
 	})
+}
+
+// writeDocument writes a document of a route that huma does not write.
+func writeDocument(w http.ResponseWriter, doc any) error {
+	b, err := json.Marshal(doc)
+	if err != nil {
+		return fmt.Errorf("encode the answer: %w", err)
+	}
+	writeJSON(w, append(b, '\n'))
+	return nil
 }
 
 func writeJSON(w http.ResponseWriter, b []byte) {

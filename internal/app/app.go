@@ -17,6 +17,7 @@ import (
 	"github.com/trefoil-iot/trefoil/internal/auth"
 	"github.com/trefoil-iot/trefoil/internal/broker"
 	"github.com/trefoil-iot/trefoil/internal/config"
+	"github.com/trefoil-iot/trefoil/internal/history"
 	"github.com/trefoil-iot/trefoil/internal/ingest"
 	"github.com/trefoil-iot/trefoil/internal/journal"
 	"github.com/trefoil-iot/trefoil/internal/live"
@@ -55,6 +56,7 @@ type App struct {
 	journal  *journal.Journal
 	accounts *auth.Accounts
 	hub      *live.Hub
+	versions *history.Versions
 	broker   *broker.Broker
 	http     *http.Server
 

@@ -22,6 +22,7 @@ func (a *App) deviceChanged(e registry.Event) {
 		a.broker.Forget(id)
 		a.broker.ClearStatus(id)
 		a.ledger.Forget(id)
+		a.versions.Forget(id)
 		a.journal.Forget(id)
 	case registry.TokenRevoked:
 		a.broker.Cut(id, "the token was revoked")
@@ -118,6 +119,18 @@ func (a system) Stats() api.Stats {
 		Commit:      api.CommitStats{P50ms: f.CommitP50.Seconds() * 1e3, P99ms: f.CommitP99.Seconds() * 1e3, Seq: a.store.Seq()},
 		Viewers:     a.hub.Stats().Viewers,
 	}
+}
+
+// changes tells the API which answers about the past are still good. What is
+// known of changes ends with the process, so each one has a name of its own.
+type changes struct {
+	*App
+	process string
+}
+
+func (c changes) Version(id trefoil.DeviceID, to trefoil.Instant) (string, bool) {
+	seq, ok := c.versions.Of(id, to, c.store.Seq())
+	return fmt.Sprintf("%s %d", c.process, seq), ok
 }
 
 // gauges are the metrics that are asked for when somebody looks.

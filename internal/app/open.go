@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/rand"
 	"net/http"
 	"os"
 	"runtime/debug"
@@ -59,7 +60,8 @@ func (a *App) openLoop(ctx context.Context) (err error) {
 		return err
 	}
 	a.hub = live.New(live.Deps{Store: a.store, Devices: directory{a.registry}, Log: a.log, Now: a.now})
-	a.loop.Observers = []ingest.Observer{a.hub}
+	a.versions = history.NewVersions(a.store.Seq())
+	a.loop.Observers = []ingest.Observer{a.versions, a.hub}
 	a.life.background("commit loop", func(ctx context.Context) error {
 		context.AfterFunc(ctx, a.loop.Stop) // which settles what was accepted
 		a.loop.Run()
@@ -132,7 +134,7 @@ func (a *App) openHTTP(context.Context) error {
 	handler, err := api.New(api.Deps{
 		Devices: a.registry, Profiles: a.registry, Accounts: a.accounts, Keys: a.registry,
 		Telemetry: a.loop, Payload: payload.NewDecoder(payload.Limits{}),
-		History: history.New(a.store), Latest: a.store, Ledger: a.ledger, System: system{a},
+		History: history.New(a.store), Changes: changes{a, rand.Text()}, Latest: a.store, Ledger: a.ledger, System: system{a},
 		Broker: monitor{a}, Journal: a.journal,
 		Live: a.hub, MQTT: a.broker.WebSocket(), Metrics: a.metrics.Handler(), UI: web.Files(),
 		Log: a.log, Now: a.arrivals.now, MaxTelemetryBody: int64(a.config.Limits.Payload),

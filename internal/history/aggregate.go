@@ -3,17 +3,16 @@ package history
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/trefoil-iot/trefoil"
-	"github.com/trefoil-iot/trefoil/internal/store"
 )
 
 // Aggregate names what is computed over the readings of a bucket.
 type Aggregate string
 
 // The aggregates. Booleans count as 0 and 1, so that their average is the
-// share of true. Average, minimum, maximum and sum mean nothing where the
-// first or the last reading of a bucket is a text.
+// share of true. What is computed with numbers means nothing for texts.
 const (
 	Avg   Aggregate = "avg"
 	Min   Aggregate = "min"
@@ -22,10 +21,30 @@ const (
 	Count Aggregate = "count" // of readings, whatever their kind
 	First Aggregate = "first" // value of the earliest reading
 	Last  Aggregate = "last"  // value of the newest reading
+
+	// P50 and P95 are exact percentiles of the readings of the bucket, with
+	// linear interpolation between the two nearest: the percentile_cont of SQL.
+	P50 Aggregate = "p50"
+	P95 Aggregate = "p95"
+
+	// Rate is the increase of a counter per second: from the last reading
+	// before the bucket to the last one in it. A counter that falls began
+	// again at zero.
+	Rate Aggregate = "rate"
+
+	// TWA is the time-weighted average: each value holds until the next one,
+	// the last one before the bucket included, and counts as long as it holds.
+	TWA Aggregate = "twa"
+
+	// States is the time that each value of booleans and texts held, the last
+	// one before the bucket included; see [Column].States.
+	States Aggregate = "states"
 )
 
 // Aggregates lists all aggregates.
-func Aggregates() []Aggregate { return []Aggregate{Avg, Min, Max, Sum, Count, First, Last} }
+func Aggregates() []Aggregate {
+	return []Aggregate{Avg, Min, Max, Sum, Count, First, Last, P50, P95, Rate, TWA, States}
+}
 
 // DefaultAggregates are those of a query that names none.
 func DefaultAggregates() []Aggregate { return []Aggregate{Avg, Min, Max, Count} }
@@ -49,64 +68,42 @@ func ParseAggregates(values []string) ([]Aggregate, error) {
 }
 
 func unknownAggregate(name string) error {
-	var names []string
-	for _, a := range Aggregates() {
-		names = append(names, string(a))
-	}
-	return trefoil.Errorf(trefoil.CodeInvalid, "unknown aggregate %q; allowed are %s", name, strings.Join(names, ", "))
+	return trefoil.Errorf(trefoil.CodeInvalid, "unknown aggregate %q; allowed are %s", name, joined(Aggregates()))
 }
 
-// tally gathers the readings of one bucket.
-type tally struct {
-	count         int
-	min, max, sum float64
-	first, last   trefoil.Value
+func joined[S ~string](names []S) string {
+	texts := make([]string, len(names))
+	for i, n := range names {
+		texts[i] = string(n)
+	}
+	return strings.Join(texts, ", ")
 }
 
-func (t *tally) sample(v trefoil.Value) {
-	f := v.Float()
-	t.block(&store.Block{Count: 1, Min: f, Max: f, Sum: f, First: store.Sample{Value: v}, Last: store.Sample{Value: v}})
+// State is how long one value held in a bucket.
+type State struct {
+	Value trefoil.Value
+	For   time.Duration
 }
 
-// block adds readings that are all later than those before.
-func (t *tally) block(b *store.Block) {
-	if t.count == 0 {
-		*t = tally{min: b.Min, max: b.Max, first: b.First.Value}
+// needs says what must be gathered for the aggregates of a query.
+type needs struct{ values, rate, hold bool }
+
+func needsOf(aggregates []Aggregate) (n needs) {
+	for _, a := range aggregates {
+		switch a {
+		case P50, P95:
+			n.values = true
+		case Rate:
+			n.rate = true
+		case TWA, States:
+			n.hold = true
+		}
 	}
-	t.count += b.Count
-	t.min, t.max = min(t.min, b.Min), max(t.max, b.Max)
-	t.sum += b.Sum
-	t.last = b.Last.Value
+	return n
 }
 
-func (t *tally) value(a Aggregate) trefoil.Value {
-	switch a {
-	case Count:
-		return trefoil.NumberValue(float64(t.count))
-	case First:
-		return t.first
-	case Last:
-		return t.last
-	}
-	if t.first.Kind() == trefoil.Text || t.last.Kind() == trefoil.Text {
-		return trefoil.Value{}
-	}
-	switch a {
-	case Avg:
-		return finite(t.sum / float64(t.count))
-	case Min:
-		return trefoil.NumberValue(t.min)
-	case Max:
-		return trefoil.NumberValue(t.max)
-	default:
-		return finite(t.sum)
-	}
-}
+// samples reports whether summaries of blocks do not do.
+func (n needs) samples() bool { return n.values || n.rate || n.hold }
 
-// finite gives no value where a sum of huge numbers has no finite result.
-func finite(f float64) trefoil.Value {
-	if v := trefoil.NumberValue(f); v.Valid() {
-		return v
-	}
-	return trefoil.Value{}
-}
+// before reports whether the last reading before the range matters.
+func (n needs) before() bool { return n.rate || n.hold }

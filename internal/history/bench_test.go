@@ -31,10 +31,10 @@ func BenchmarkQuery(b *testing.B) {
 		query   history.Query
 	}{
 		{"day raw", 1, 8600, history.Query{From: end.Add(-day), To: end}},
-		{"day in 5 minutes", 1, 288, history.Query{From: end.Add(-day), To: end, Step: 5 * time.Minute}},
-		{"year in days", 1, 365, history.Query{From: end.Add(-365 * day), To: end, Step: day}},
+		{"day in 5 minutes", 1, 288, history.Query{From: end.Add(-day), To: end, Step: history.Every(5 * time.Minute)}},
+		{"year in days", 1, 365, history.Query{From: end.Add(-365 * day), To: end, Step: history.Days(1)}},
 		{"year in 2000 points", 1, 1500, history.Query{From: end.Add(-365 * day), To: end, Points: 2000}},
-		{"100 devices, day in hours", 100, 24, history.Query{From: end.Add(-day), To: end, Step: time.Hour}},
+		{"100 devices, day in hours", 100, 24, history.Query{From: end.Add(-day), To: end, Step: history.Every(time.Hour)}},
 		{"latest of 100 devices", 100, 0, history.Query{}},
 	}
 	for _, busy := range []bool{false, true} {
@@ -45,7 +45,7 @@ func BenchmarkQuery(b *testing.B) {
 				}
 				for b.Loop() {
 					for i := range q.devices {
-						q.query.Device = device(i)
+						q.query.Devices = history.Of(device(i))
 						askOnce(b, s, h, q.query, q.rows)
 					}
 				}
@@ -56,7 +56,7 @@ func BenchmarkQuery(b *testing.B) {
 
 func askOnce(b *testing.B, s *sqlite.Store, h *history.History, q history.Query, rows int) {
 	if rows == 0 {
-		if list, err := s.Latest(context.Background(), q.Device); err != nil || len(list) == 0 {
+		if list, err := s.Latest(context.Background(), q.Devices[0].Device); err != nil || len(list) == 0 {
 			b.Fatalf("latest: got %d readings, %v", len(list), err)
 		}
 		return
@@ -65,7 +65,7 @@ func askOnce(b *testing.B, s *sqlite.Store, h *history.History, q history.Query,
 	if err != nil {
 		b.Fatal(err)
 	}
-	if got := len(a.Series[0].T); got < rows {
+	if got := len(a[0].T); got < rows {
 		b.Fatalf("got %d rows, want at least %d", got, rows)
 	}
 }

@@ -1,102 +1,177 @@
 package history
 
 import (
-	"context"
-	"errors"
+	"cmp"
+	"math"
+	"slices"
 
 	"github.com/trefoil-iot/trefoil"
 	"github.com/trefoil-iot/trefoil/internal/store"
 )
 
-// errLimit ends a visit when the answer is long enough.
-var errLimit = errors.New("limit reached")
+// bucket gathers the readings of one bucket, of one series or, after merge,
+// of several.
+type bucket struct {
+	start trefoil.Instant
 
-// buckets answers with aggregates.
-func (h *History) buckets(ctx context.Context, q Query, metric string, b *budget) (Series, error) {
-	width := trefoil.Instant(q.Step.Microseconds())
-	if n := (q.To-1)/width - q.From/width + 1; n > MaxBuckets && (q.Limit == 0 || q.Limit > MaxBuckets) {
-		return Series{}, trefoil.Errorf(trefoil.CodeTooMany, "the range has %d steps of %v; at most %d are allowed, ask for a longer step or a shorter range", n, q.Step, MaxBuckets)
-	}
-	c := &collector{query: q, width: width, budget: b}
-	for _, a := range q.Aggregates {
-		c.out.Columns = append(c.out.Columns, Column{Aggregate: a})
-	}
-	r := store.ReadRequest{Device: q.Device, Metric: metric, From: q.From, To: q.To, Resolution: q.Step}
-	err := h.store.Read(ctx, r, c.visit)
-	if err == nil {
-		err = c.flush()
-	}
-	if errors.Is(err, errLimit) {
-		c.out.More, err = true, nil
-	}
-	return c.out, err
+	count         int
+	min, max, sum float64
+	first, last   store.Sample
+
+	values []float64 // of numbers and booleans, for percentiles; sorted by value
+
+	increase float64         // of a counter
+	over     trefoil.Instant // the time in which it increased
+	rates    float64         // of the series that were merged into this one
+	rated    bool
+
+	area  float64         // values times the microseconds for which they held
+	known trefoil.Instant // microseconds for which a number held
+	held  map[trefoil.Value]trefoil.Instant
 }
 
-// collector makes buckets of blocks.
-type collector struct {
-	query  Query
-	width  trefoil.Instant
-	budget *budget
-	out    Series
-
-	at  trefoil.Instant // beginning of the open bucket
-	sum tally           // of the open bucket
+func (b *bucket) sample(x store.Sample) {
+	f := x.Value.Float()
+	b.block(&store.Block{Count: 1, Min: f, Max: f, Sum: f, First: x, Last: x})
 }
 
-func (c *collector) visit(b store.Block) error {
-	if b.Samples == nil {
-		if err := c.open(b.First.Time); err != nil {
-			return err
-		}
-		c.sum.block(&b)
-		return c.budget.scan(1)
+// block adds readings that are all later than those before.
+func (b *bucket) block(s *store.Block) {
+	if b.count == 0 {
+		b.min, b.max, b.first = s.Min, s.Max, s.First
 	}
-	for i := range b.Samples {
-		x := &b.Samples[i]
-		if err := c.open(x.Time); err != nil {
-			return err
-		}
-		c.sum.sample(x.Value)
-	}
-	return c.budget.scan(len(b.Samples))
+	b.count += s.Count
+	b.min, b.max = min(b.min, s.Min), max(b.max, s.Max)
+	b.sum += s.Sum
+	b.last = s.Last
 }
 
-// open makes the bucket of t the open one.
-func (c *collector) open(t trefoil.Instant) error {
-	if c.sum.count > 0 && t < c.at+c.width {
+// hold notes that the value held so long. More than MaxStates different texts
+// are an error.
+func (b *bucket) hold(v trefoil.Value, d trefoil.Instant) error {
+	if v.Kind() != trefoil.Text {
+		b.area += v.Float() * float64(d)
+		b.known += d
+	}
+	return b.note(v, d)
+}
+
+// note counts the time of a state.
+func (b *bucket) note(v trefoil.Value, d trefoil.Instant) error {
+	if v.Kind() == trefoil.Number {
 		return nil
 	}
-	if err := c.flush(); err != nil {
-		return err
+	if b.held == nil {
+		b.held = make(map[trefoil.Value]trefoil.Instant)
 	}
-	c.at = floor(t, c.width)
+	b.held[v] += d
+	if len(b.held) > MaxStates {
+		return trefoil.Errorf(trefoil.CodeTooMany, "a bucket has more than %d different states; states is for texts with few values, ask for a shorter step", MaxStates)
+	}
 	return nil
 }
 
-// flush writes the open bucket to the columns.
-func (c *collector) flush() error {
-	if c.sum.count == 0 {
-		return nil
+// end closes the bucket of a single series.
+func (b *bucket) end() {
+	if b.over > 0 {
+		b.rates, b.rated = b.increase/micros(b.over).Seconds(), true
 	}
-	if c.query.Limit > 0 && len(c.out.T) == c.query.Limit {
-		return errLimit
+}
+
+// merge adds what another series has in the same bucket; both are ended.
+func (b *bucket) merge(o *bucket) error {
+	switch {
+	case b.count == 0:
+		b.min, b.max, b.first, b.last = o.min, o.max, o.first, o.last
+	case o.count > 0:
+		b.min, b.max = min(b.min, o.min), max(b.max, o.max)
+		if o.first.Time < b.first.Time {
+			b.first = o.first
+		}
+		if o.last.Time > b.last.Time {
+			b.last = o.last
+		}
 	}
-	if err := c.budget.bucket(len(c.out.Columns)); err != nil {
-		return err
+	b.count += o.count
+	b.sum += o.sum
+	b.values = append(b.values, o.values...)
+	b.rates, b.rated = b.rates+o.rates, b.rated || o.rated
+	b.area, b.known = b.area+o.area, b.known+o.known
+	for v, d := range o.held {
+		if err := b.note(v, d); err != nil {
+			return err
+		}
 	}
-	c.out.T = append(c.out.T, c.at)
-	for i := range c.out.Columns {
-		col := &c.out.Columns[i]
-		col.V = append(col.V, c.sum.value(col.Aggregate))
-	}
-	c.sum = tally{}
 	return nil
 }
 
-func floor(t, width trefoil.Instant) trefoil.Instant {
-	r := t % width
-	if r < 0 {
-		r += width
+// value gives an aggregate, or the zero Value where it means nothing.
+func (b *bucket) value(a Aggregate) trefoil.Value {
+	switch a {
+	case Count:
+		return trefoil.NumberValue(float64(b.count))
+	case Rate:
+		return finiteIf(b.rated, b.rates)
+	case TWA:
+		return finiteIf(b.known > 0, b.area/float64(b.known))
+	case P50:
+		return b.percentile(0.50)
+	case P95:
+		return b.percentile(0.95)
 	}
-	return t - r
+	switch {
+	case b.count == 0:
+		return trefoil.Value{}
+	case a == First:
+		return b.first.Value
+	case a == Last:
+		return b.last.Value
+	case b.first.Value.Kind() == trefoil.Text || b.last.Value.Kind() == trefoil.Text:
+		return trefoil.Value{}
+	case a == Avg:
+		return finiteIf(true, b.sum/float64(b.count))
+	case a == Min:
+		return trefoil.NumberValue(b.min)
+	case a == Max:
+		return trefoil.NumberValue(b.max)
+	default:
+		return finiteIf(true, b.sum)
+	}
+}
+
+// percentile interpolates between the two values that are nearest to the
+// share p of all.
+func (b *bucket) percentile(p float64) trefoil.Value {
+	if len(b.values) == 0 {
+		return trefoil.Value{}
+	}
+	if !slices.IsSorted(b.values) {
+		slices.Sort(b.values)
+	}
+	rank := p * float64(len(b.values)-1)
+	low := int(rank)
+	high := min(low+1, len(b.values)-1)
+	share := rank - float64(low)
+	return finiteIf(true, b.values[low]*(1-share)+b.values[high]*share)
+}
+
+// states gives the durations, the longest first.
+func (b *bucket) states() []State {
+	out := make([]State, 0, len(b.held))
+	for v, d := range b.held {
+		out = append(out, State{Value: v, For: micros(d)})
+	}
+	slices.SortFunc(out, func(x, y State) int {
+		return cmp.Or(cmp.Compare(y.For, x.For), cmp.Compare(x.Value.Float(), y.Value.Float()), cmp.Compare(x.Value.Text(), y.Value.Text()))
+	})
+	return out
+}
+
+// finiteIf gives no value where there is none, or where a sum of huge numbers
+// has no finite result.
+func finiteIf(ok bool, f float64) trefoil.Value {
+	if !ok || math.IsNaN(f) || math.IsInf(f, 0) {
+		return trefoil.Value{}
+	}
+	return trefoil.NumberValue(f)
 }

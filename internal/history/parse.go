@@ -52,15 +52,11 @@ func millis(s string) (trefoil.Instant, bool) {
 	return trefoil.Instant(math.Round(f * 1000)), err == nil && math.Abs(f) < math.MaxInt64/1000
 }
 
-// ParseStep reads the width of buckets: 10s, 5m, 1h, 1d, 1w, 1h30m, or a whole
-// number of milliseconds.
-func ParseStep(s string) (time.Duration, error) {
+// ParseDuration reads a length of time above 0, such as 10s, 5m or 1d.
+func ParseDuration(s string) (time.Duration, error) {
 	d, ok := duration(s)
-	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
-		d, ok = time.Duration(n)*time.Millisecond, n >= 0 && n <= MaxStep.Milliseconds()
-	}
-	if !ok || d < MinStep || d > MaxStep {
-		return 0, trefoil.Errorf(trefoil.CodeInvalid, "step %q: allowed are durations such as 10s, 5m, 1h, 1d, 1w or a number of milliseconds, at least %v and at most 100 years", s, MinStep)
+	if !ok || d <= 0 {
+		return 0, trefoil.Errorf(trefoil.CodeInvalid, "%q: allowed are lengths of time above 0, such as 10s, 5m, 1h, 1d", s)
 	}
 	return d, nil
 }

@@ -46,15 +46,17 @@ func TestParseTimeRefusesTheRestAndNamesTheForms(t *testing.T) {
 }
 
 func TestParseStep(t *testing.T) {
-	for in, want := range map[string]time.Duration{
-		"10s": 10 * time.Second, "5m": 5 * time.Minute, "1h": time.Hour, "1d": 24 * time.Hour,
-		"1w": 7 * 24 * time.Hour, "1h30m": 90 * time.Minute, "1500ms": 1500 * time.Millisecond, "60000": time.Minute, "1.5h": 90 * time.Minute,
+	for in, want := range map[string]history.Step{
+		"10s": history.Every(10 * time.Second), "5m": history.Every(5 * time.Minute), "24h": history.Every(24 * time.Hour),
+		"1h30m": history.Every(90 * time.Minute), "1500ms": history.Every(1500 * time.Millisecond), "60000": history.Every(time.Minute),
+		"1.5h": history.Every(90 * time.Minute), "1d12h": history.Every(36 * time.Hour), "0.5d": history.Every(12 * time.Hour),
+		"1d": history.Days(1), "2w": history.Days(14), "1mo": history.Months(1), "1y": history.Months(12),
 	} {
 		if got, err := history.ParseStep(in); err != nil || got != want {
 			t.Errorf("ParseStep(%q): got %v, %v; want %v", in, got, err, want)
 		}
 	}
-	for _, in := range []string{"", "0", "-5m", "5", "999ms", "5 m", "m", "1y", "100000d", "9999999999999999", "1e9s", "+1h"} {
+	for _, in := range []string{"", "0", "-5m", "5", "999ms", "5 m", "m", "1x", "0d", "-1mo", "1mo1d", "d", "200y", "100000d", "9999999999999999", "1e9s", "+1h"} {
 		if got, err := history.ParseStep(in); trefoil.CodeOf(err) != trefoil.CodeInvalid || !strings.Contains(err.Error(), "10s") {
 			t.Errorf("ParseStep(%q): got %v, %v; want an error that names the forms", in, got, err)
 		}
@@ -69,5 +71,18 @@ func TestParseAggregates(t *testing.T) {
 	_, err = history.ParseAggregates([]string{"avg,median"})
 	if trefoil.CodeOf(err) != trefoil.CodeInvalid || !strings.Contains(err.Error(), `"median"`) || !strings.Contains(err.Error(), "count") {
 		t.Errorf("got error %v, want one that names median and the allowed ones", err)
+	}
+}
+
+func TestParseZone(t *testing.T) {
+	for _, name := range []string{"", "UTC", "Europe/Paris", "Asia/Kathmandu"} {
+		if got, err := history.ParseZone(name); err != nil || got == nil {
+			t.Errorf("ParseZone(%q): got %v, %v; want the zone", name, got, err)
+		}
+	}
+	for _, name := range []string{"Europe/Lyon", "Local", "../etc/passwd", "+01:00"} {
+		if got, err := history.ParseZone(name); trefoil.CodeOf(err) != trefoil.CodeInvalid || !strings.Contains(err.Error(), "Europe/Paris") {
+			t.Errorf("ParseZone(%q): got %v, %v; want an error with examples", name, got, err)
+		}
 	}
 }

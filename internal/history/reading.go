@@ -8,27 +8,38 @@ import (
 	"github.com/trefoil-iot/trefoil/internal/store"
 )
 
-// readings answers with every reading of the range.
-func (h *History) readings(ctx context.Context, q Query, metric string, b *budget) (Series, error) {
-	s := Series{V: []trefoil.Value{}}
-	r := store.ReadRequest{Device: q.Device, Metric: metric, From: q.From, To: q.To}
+// readings answers with every reading of the range: in one piece, or in parts
+// of a bounded length that are valid until emit returns.
+func (h *History) readings(ctx context.Context, q Query, s Series, b *budget, emit func(Series) error) error {
+	s.V = []trefoil.Value{}
+	n := 0
+	r := store.ReadRequest{Device: s.Device, Metric: s.Metric, From: q.From, To: q.To}
 	err := h.store.Read(ctx, r, func(block store.Block) error {
 		for _, x := range block.Samples {
-			if q.Limit > 0 && len(s.T) == q.Limit {
+			if q.Limit > 0 && n == q.Limit {
 				return errLimit
 			}
-			if err := b.reading(); err != nil {
+			n++
+			if err := b.reading(q.Part > 0); err != nil {
 				return err
 			}
-			s.T = append(s.T, x.Time)
-			s.V = append(s.V, x.Value)
+			s.append(x)
+			if len(s.T) == q.Part {
+				if err := emit(s); err != nil {
+					return err
+				}
+				s.T, s.V = s.T[:0], s.V[:0]
+			}
 		}
 		return nil
 	})
 	if errors.Is(err, errLimit) {
 		s.More, err = true, nil
 	}
-	return s, err
+	if err != nil {
+		return err
+	}
+	return emit(s)
 }
 
 // points answers with about q.Points readings. It divides the time between
@@ -36,14 +47,15 @@ func (h *History) readings(ctx context.Context, q Query, metric string, b *budge
 // reading with the smallest and the one with the largest number, so that no
 // peak is lost; of texts and booleans it keeps the first and the last of each
 // part. A series that has no more readings than asked for is given whole.
-func (h *History) points(ctx context.Context, q Query, metric string, b *budget) (Series, error) {
-	first, last, ok, err := h.extent(ctx, q, metric)
+func (h *History) points(ctx context.Context, q Query, of Series, b *budget) (Series, error) {
+	first, last, ok, err := h.extent(ctx, q, of)
 	if err != nil || !ok {
-		return Series{V: []trefoil.Value{}}, err
+		of.V = []trefoil.Value{}
+		return of, err
 	}
 	parts := trefoil.Instant(max(q.Points/2, 1))
 	d := &downsampler{points: q.Points, start: first, width: (last-first)/parts + 1}
-	r := store.ReadRequest{Device: q.Device, Metric: metric, From: first, To: last + 1}
+	r := store.ReadRequest{Device: of.Device, Metric: of.Metric, From: first, To: last + 1}
 	err = h.store.Read(ctx, r, func(block store.Block) error {
 		for _, x := range block.Samples {
 			d.add(x)
@@ -53,7 +65,8 @@ func (h *History) points(ctx context.Context, q Query, metric string, b *budget)
 	if err != nil {
 		return Series{}, err
 	}
-	s := d.end()
+	s, kept := of, d.end()
+	s.T, s.V = kept.T, kept.V
 	if b.readings += len(s.T); b.readings > MaxReadings {
 		return Series{}, trefoil.Errorf(trefoil.CodeTooMany, "the answer would have more than %d readings; ask for fewer points or metrics", MaxReadings)
 	}
@@ -64,23 +77,15 @@ func (h *History) points(ctx context.Context, q Query, metric string, b *budget)
 }
 
 // extent gives the times of the first and the last reading of the range.
-func (h *History) extent(ctx context.Context, q Query, metric string) (first, last trefoil.Instant, ok bool, err error) {
-	r := store.ReadRequest{Device: q.Device, Metric: metric, From: q.From, To: q.To}
-	one := func(at *trefoil.Instant) func(store.Block) error {
-		return func(b store.Block) error {
-			*at, ok = b.Samples[0].Time, true
-			return errLimit
-		}
+func (h *History) extent(ctx context.Context, q Query, of Series) (first, last trefoil.Instant, ok bool, err error) {
+	r := store.ReadRequest{Device: of.Device, Metric: of.Metric, From: q.From, To: q.To}
+	x, ok, err := edge(ctx, h.store, r)
+	if err != nil || !ok {
+		return 0, 0, false, err
 	}
-	err = h.store.Read(ctx, r, one(&first))
-	if errors.Is(err, errLimit) {
-		r.Reverse = true
-		err = h.store.Read(ctx, r, one(&last))
-	}
-	if errors.Is(err, errLimit) {
-		err = nil
-	}
-	return first, last, ok, err
+	r.Reverse = true
+	y, ok, err := edge(ctx, h.store, r)
+	return x.Time, y.Time, ok, err
 }
 
 // downsampler keeps the extremes of equal parts of time.

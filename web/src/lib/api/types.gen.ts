@@ -133,8 +133,31 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Readings of a range of time, or aggregates of buckets */
+        /**
+         * Readings of a range of time, or aggregates of buckets
+         * @description A range that ended a minute ago or earlier, given by absolute times, has an ETag: If-None-Match answers 304 until a reading in or before the range changes.
+         */
         get: operations["history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/{id}/history/gaps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where readings are missing
+         * @description Where readings are further apart than factor times the cadence there is a gap. What is sent only when it changes has no cadence, and its gaps mean nothing.
+         */
+        get: operations["historyGaps"];
         put?: never;
         post?: never;
         delete?: never;
@@ -313,6 +336,26 @@ export interface paths {
         post?: never;
         /** Delete a profile that no device has */
         delete: operations["deleteProfile"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/query": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * History of many devices, each or grouped
+         * @description Groups put all readings of their devices together, as if one device had sent them; rates of counters are added up.
+         */
+        post: operations["query"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -762,6 +805,23 @@ export interface components {
             /** @description The latest first; at most 50 */
             items: components["schemas"]["Event"][];
         };
+        Gap: {
+            /** @description Time of the reading before, or beginning of the range */
+            from: number;
+            /** Format: int64 */
+            missing: number;
+            /** @description Time of the reading after, or end of the range, or now */
+            to: number;
+        };
+        Gaps: {
+            /** Format: double */
+            factor: number;
+            /** @description Unix milliseconds; a fraction where microseconds matter */
+            from: number;
+            series: components["schemas"]["SeriesGaps"][];
+            /** @description Unix milliseconds; a fraction where microseconds matter */
+            to: number;
+        };
         History: {
             /** @description Unix milliseconds; a fraction where microseconds matter */
             from: number;
@@ -769,11 +829,13 @@ export interface components {
             series: components["schemas"]["Series"][];
             /**
              * Format: double
-             * @description Length of a bucket in milliseconds; left out for raw readings
+             * @description Length of a bucket in milliseconds, the mean one of calendar steps; left out for raw readings
              */
             step?: number;
             /** @description Unix milliseconds; a fraction where microseconds matter */
             to: number;
+            /** @description Time zone of the buckets, if it is not UTC */
+            tz?: string;
         };
         Info: {
             /** @description Of the source */
@@ -923,6 +985,29 @@ export interface components {
         ProfileList: {
             items: components["schemas"]["Profile"][];
         };
+        Query: {
+            agg?: string[];
+            /** @description Ids; either these or tags, or neither for all devices */
+            devices?: string[];
+            fill?: string;
+            /** @description json, csv, ndjson or parquet, instead of the Accept header */
+            format?: string;
+            /** @description As in the history of one device */
+            from?: string;
+            /** @description device (the default): a series of each; tag:KEY: the devices with the same value of the tag together; none: all devices together. Together needs step */
+            groupBy?: string;
+            /** Format: int64 */
+            limit?: number;
+            /** @description Left out: all of them. Devices without one are left out of it */
+            metrics?: string[];
+            /** Format: int64 */
+            points?: number;
+            step?: string;
+            /** @description key:value or key: devices that have all of them */
+            tags?: string[];
+            to?: string;
+            tz?: string;
+        };
         QueueStats: {
             /** Format: int64 */
             capacity: number;
@@ -943,20 +1028,68 @@ export interface components {
             /** @description With step, if asked for, as are all that follow */
             avg?: (number | null)[];
             count?: number[];
+            /** @description In answers about many devices */
+            device?: string;
+            /**
+             * Format: int64
+             * @description In answers with groups: devices that have the metric
+             */
+            devices?: number;
             first?: (number | boolean | string)[];
+            /** @description In answers with groups: the value of the tag, empty for devices without it */
+            group?: string;
             last?: (number | boolean | string)[];
             max?: (number | null)[];
             metric: string;
             min?: (number | null)[];
             /** @description The limit ended the series before its end */
             more?: boolean;
+            /** @description Median */
+            p50?: (number | null)[];
+            /** @description 95th percentile, as all exact */
+            p95?: (number | null)[];
+            /** @description Increase of a counter per second */
+            rate?: (number | null)[];
+            /** @description Seconds per value of booleans and texts */
+            states?: {
+                [key: string]: number;
+            }[];
             sum?: (number | null)[];
             /** @description Times of the readings, or starts of the buckets, ascending */
             t: number[];
+            /** @description Time-weighted average */
+            twa?: (number | null)[];
             /** @description From the profile of the device, or empty */
             unit: string;
             /** @description Values; without step only */
             v?: (number | boolean | string)[];
+        };
+        SeriesGaps: {
+            /**
+             * Format: double
+             * @description Milliseconds between readings: the median, or the one that was given; left out where there are too few readings to tell, and there are no gaps then
+             */
+            cadence?: number;
+            /** @description By time */
+            gaps: components["schemas"]["Gap"][];
+            metric: string;
+            /**
+             * Format: int64
+             * @description Readings that the gaps would have had
+             */
+            missing: number;
+            /** @description These are only the longest gaps */
+            more?: boolean;
+            /**
+             * Format: int64
+             * @description In the range
+             */
+            readings: number;
+            /**
+             * Format: double
+             * @description Milliseconds of all gaps
+             */
+            time: number;
         };
         Session: {
             /**
@@ -1050,6 +1183,8 @@ export type SchemaDrop = components['schemas']['Drop'];
 export type SchemaDrops = components['schemas']['Drops'];
 export type SchemaEvent = components['schemas']['Event'];
 export type SchemaEvents = components['schemas']['Events'];
+export type SchemaGap = components['schemas']['Gap'];
+export type SchemaGaps = components['schemas']['Gaps'];
 export type SchemaHistory = components['schemas']['History'];
 export type SchemaInfo = components['schemas']['Info'];
 export type SchemaLogin = components['schemas']['Login'];
@@ -1063,10 +1198,12 @@ export type SchemaProblemItem = components['schemas']['ProblemItem'];
 export type SchemaProfile = components['schemas']['Profile'];
 export type SchemaProfileInput = components['schemas']['ProfileInput'];
 export type SchemaProfileList = components['schemas']['ProfileList'];
+export type SchemaQuery = components['schemas']['Query'];
 export type SchemaQueueStats = components['schemas']['QueueStats'];
 export type SchemaRateStats = components['schemas']['RateStats'];
 export type SchemaReadingStats = components['schemas']['ReadingStats'];
 export type SchemaSeries = components['schemas']['Series'];
+export type SchemaSeriesGaps = components['schemas']['SeriesGaps'];
 export type SchemaSession = components['schemas']['Session'];
 export type SchemaStats = components['schemas']['Stats'];
 export type SchemaStoreInfo = components['schemas']['StoreInfo'];
@@ -1403,9 +1540,13 @@ export interface operations {
     history: {
         parameters: {
             query?: {
-                /** @description With step: avg min max sum count first last, repeated or with commas; default avg,min,max,count. Null where it means nothing, such as the average of texts */
+                /** @description With step: avg min max sum count first last p50 p95 rate twa states, repeated or with commas; default avg,min,max,count. Null where it means nothing, such as the average of texts */
                 agg?: string[];
-                /** @description RFC 3339, Unix milliseconds, now, or relative such as -24h (units s m h d w); default -24h */
+                /** @description With step, what stands for buckets without readings: none (they are left out, the default), null, previous, linear */
+                fill?: string;
+                /** @description Instead of the Accept header; csv, ndjson and parquet have a row per time, and no bound on raw readings but that on what is read */
+                format?: "json" | "csv" | "ndjson" | "parquet";
+                /** @description RFC 3339, Unix milliseconds, a date, now, or relative such as -24h (units s m h d w); default -24h */
                 from?: string;
                 /** @description Largest number of readings or buckets per series; more says that there are more */
                 limit?: number;
@@ -1413,8 +1554,55 @@ export interface operations {
                 metric?: string[];
                 /** @description Without step: about so many readings per series (2 to 20000), which keep minima and maxima */
                 points?: number;
-                /** @description Length of the buckets: 10s, 5m, 1h, or milliseconds, at least 1s; left out: raw readings */
+                /** @description Width of the buckets: lengths such as 10s, 5m, 1h, or milliseconds, at least 1s; calendar steps 1d, 1w, 1mo, 1y, whose days begin where tz says; left out: raw readings */
                 step?: string;
+                /** @description As from, and not included; default now */
+                to?: string;
+                /** @description Time zone of the buckets, by its IANA name such as Europe/Paris; default UTC */
+                tz?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["History"];
+                    "application/vnd.apache.parquet": string;
+                    "application/x-ndjson": string;
+                    "text/csv": string;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    historyGaps: {
+        parameters: {
+            query?: {
+                /** @description How often readings should come, such as 10s; left out: as often as they mostly did */
+                cadence?: string;
+                /** @description How many times the cadence is a gap, 1.1 to 1000; default 3 */
+                factor?: number;
+                /** @description RFC 3339, Unix milliseconds, a date, now, or relative such as -24h (units s m h d w); default -24h */
+                from?: string;
+                /** @description Repeated: several metrics; left out: all of them */
+                metric?: string[];
                 /** @description As from, and not included; default now */
                 to?: string;
             };
@@ -1432,7 +1620,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["History"];
+                    "application/json": components["schemas"]["Gaps"];
                 };
             };
             /** @description What went wrong */
@@ -1832,6 +2020,42 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    query: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Query"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["History"];
+                    "application/vnd.apache.parquet": string;
+                    "application/x-ndjson": string;
+                    "text/csv": string;
+                };
             };
             /** @description What went wrong */
             default: {
