@@ -28,6 +28,18 @@ func (s *Server) commitWait(changes []Change) <-chan error {
 	return result
 }
 
+// commitMark tells the store that messages up to seq are sent, which they are
+// when it knows. seq 0 is none.
+func (s *Server) commitMark(ses *session, seq uint64) {
+	if seq == 0 {
+		return
+	}
+	s.store.Commit([]Change{{Kind: MarkSent, Session: ses.id, Seq: seq}}, func(err error) {
+		s.committed(err)
+		ses.marked(seq, err == nil)
+	})
+}
+
 // commitReserved stores places that were made in a queue, and lets them go on.
 func (s *Server) commitReserved(ses *session, changes []Change) {
 	if len(changes) == 0 {

@@ -107,10 +107,11 @@ func (s *session) pump(c *conn) {
 	}
 	c.mu.Lock()
 	var changes, reserved []Change
+	mark := uint64(0)
 	if c.open && !c.ended {
 		c.more = false
 		reserved = s.replayRetained(c)
-		changes = s.pumpQueue(c)
+		changes, mark = s.pumpQueue(c)
 	}
 	c.mu.Unlock()
 	s.queue.trim()
@@ -119,16 +120,19 @@ func (s *session) pump(c *conn) {
 	s.mu.Unlock()
 	s.reportDrops(drops)
 	s.srv.commit(changes)
+	s.srv.commitMark(s, mark)
 	s.srv.commitReserved(s, reserved)
 	if len(wanted) > 0 {
 		s.srv.work.Go(func() { s.load(wanted) })
 	}
 }
 
-func (s *session) pumpQueue(c *conn) (changes []Change) {
+// pumpQueue encodes what may be sent now. A stored message is sent only when
+// the store knows of it, so that it has DUP the next time also if the server
+// is killed now; mark is the message up to which the store has to be told, or
+// 0. [MQTT-3.3.1-1]
+func (s *session) pumpQueue(c *conn) (changes []Change, mark uint64) {
 	now := s.srv.now()
-	first := s.nextSend
-	unmarked := false
 	for i := s.queue.from(s.nextSend); i < len(s.queue.all); i++ {
 		e := &s.queue.all[i]
 		if e.state != entryGone && !s.mayPass(c, e) {
@@ -143,18 +147,47 @@ func (s *session) pumpQueue(c *conn) (changes []Change) {
 			c.out = rel.Append(c.out, c.version)
 		case e.msg.expired(now) && !e.sent: // [MQTT-4.3.3-7]: never after it was sent
 			changes = s.discard(changes, e, DropExpired)
+		case s.stored && !e.marked:
+			return changes, s.markFrom(i, c.window-s.inflight)
 		default:
-			unmarked = unmarked || s.stored && !e.marked
 			if !s.sendEntry(c, e) {
 				changes = s.discard(changes, e, DropTooLarge)
 			}
 		}
 		s.nextSend = e.seq + 1
 	}
-	if unmarked && s.nextSend > first { // they have DUP also if the server is killed now
-		changes = append(changes, Change{Kind: MarkSent, Session: s.id, Seq: s.nextSend - 1})
+	return changes, 0
+}
+
+// markFrom gives the message up to which the store is to be told that it is
+// sent, which is as many as the window has room for; 0 while it is being told.
+func (s *session) markFrom(i, room int) (mark uint64) {
+	if s.marking {
+		return 0
 	}
-	return changes
+	for ; i < len(s.queue.all) && room > 0; i++ {
+		if e := &s.queue.all[i]; e.state == entryReady {
+			mark = e.seq
+			room--
+		}
+	}
+	s.marking = mark > 0
+	return mark
+}
+
+// marked notes that the store knows, or failed to learn, that messages up to
+// seq are sent.
+func (s *session) marked(seq uint64, ok bool) {
+	s.mu.Lock()
+	s.marking = false
+	for i := s.queue.head; ok && i < len(s.queue.all) && s.queue.all[i].seq <= seq; i++ {
+		s.queue.all[i].marked = true
+	}
+	c := s.conn
+	s.mu.Unlock()
+	if ok && c != nil {
+		c.wake()
+	}
 }
 
 // mayPass reports whether e can be sent now. What is behind it waits with it,
@@ -191,7 +224,7 @@ func (s *session) sendEntry(c *conn, e *entry) bool {
 		return false
 	}
 	s.queue.held--
-	e.state, e.marked = entryInflight, true
+	e.state = entryInflight
 	s.inflight++
 	return true
 }

@@ -25,7 +25,7 @@ type entry struct {
 	state  entryState
 	retain bool
 	sent   bool // was on the wire on an earlier connection: DUP [MQTT-3.3.1-1] [MQTT-4.3.2-2] [MQTT-4.3.3-2]
-	marked bool // the store knows that it was, or soon will be, sent
+	marked bool // the store knows that it was sent, or is about to be
 }
 
 // queue is the messages of one session in ascending order of seq, which is

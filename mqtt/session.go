@@ -36,6 +36,7 @@ type session struct {
 	nextSend uint64 // everything before it was sent on this connection
 	inflight int    // sent on this connection and not acknowledged
 	loading  bool
+	marking  bool              // the store is being told what will be sent next
 	asked    []retainedRequest // subscriptions whose retained messages were not looked up
 	replay   replay            // retained messages that wait for room
 	dropped  uint64            // of the queue
