@@ -30,6 +30,7 @@ var (
 	open             = access{}
 	viewer           = access{role: auth.Viewer}
 	operator         = access{role: auth.Operator}
+	administrator    = access{role: auth.Administrator}
 	viewerOrDevice   = access{role: auth.Viewer, device: true}
 	operatorOrDevice = access{role: auth.Operator, device: true}
 )

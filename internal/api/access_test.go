@@ -112,6 +112,8 @@ var everything = []struct {
 	{"GET /api/v1/me", false, ""},
 	{"GET /api/v1/server", false, ""},
 	{"GET /api/v1/stats", false, ""},
+	{"GET /api/v1/storage", false, ""},
+	{"POST /api/v1/backup", false, ""},
 	{"GET /api/v1/broker", false, ""},
 	{"GET /api/v1/broker/clients", false, ""},
 	{"DELETE /api/v1/broker/clients/s1", false, ""},

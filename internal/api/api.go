@@ -30,6 +30,8 @@ type Deps struct {
 	System    System
 	Broker    Broker
 	Journal   Journal
+	Storage   Storage
+	Copier    Copier // nil where the database makes backups by itself
 
 	Live    Live         // /api/v1/live and /api/v1/live/events, for users only
 	MQTT    http.Handler // WebSocket /mqtt, which authenticates by itself
@@ -38,6 +40,9 @@ type Deps struct {
 
 	Log *slog.Logger
 	Now func() time.Time
+
+	// MaxDisk is the share of the disk above which old readings go.
+	MaxDisk float64
 
 	// MaxTelemetryBody bounds a telemetry post in bytes; 0 means 1 MiB.
 	MaxTelemetryBody int64
@@ -110,6 +115,8 @@ func (s *server) routes(r *router) {
 
 	add(r, route{"GET /api/v1/server", 200, viewer, "server", "About this server"}, s.info)
 	add(r, route{"GET /api/v1/stats", 200, viewer, "stats", "What the server is doing now"}, s.stats)
+	add(r, route{"GET /api/v1/storage", 200, viewer, "storage", "Where the disk goes, and for how long it lasts"}, s.storage)
+	addRaw(r, route{"POST /api/v1/backup", 200, administrator, "backup", "Copy of the database, streamed"}, backupOperation, "", s.backup, backupAnswer)
 	add(r, route{"GET /api/v1/broker", 200, viewer, "broker", "What the MQTT server is doing now"}, s.broker)
 	add(r, route{"GET /api/v1/broker/clients", 200, viewer, "listClients", "List and search MQTT connections"}, s.listClients)
 	add(r, route{"DELETE /api/v1/broker/clients/{session}", 204, operator, "disconnectClient", "End an MQTT connection; its client may come back"}, s.disconnectClient)

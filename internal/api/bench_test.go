@@ -43,6 +43,7 @@ type bench struct {
 	system   *fakeSystem
 	broker   fakeBroker
 	journal  fakeJournal
+	storage  fakeStorage
 	live     fakeLive
 	admin    string // session token
 	log      *lockedBuffer
@@ -76,7 +77,7 @@ func newBench(t *testing.T, change ...func(*Deps)) *bench {
 	d := Deps{
 		Devices: b.registry, Profiles: b.registry, Accounts: b.accounts, Keys: b.registry,
 		Telemetry: b.loop, Payload: payload.NewDecoder(payload.Limits{}), Latest: st, Ledger: b.ledger,
-		History: history.New(st), Changes: versioned{versions, st}, System: b.system, Broker: &b.broker, Journal: &b.journal, Live: &b.live, MQTT: says("mqtt"), Metrics: says("metrics"), UI: pagesForTests(),
+		History: history.New(st), Changes: versioned{versions, st}, System: b.system, Broker: &b.broker, Journal: &b.journal, Storage: &b.storage, Copier: st, MaxDisk: 0.8, Live: &b.live, MQTT: says("mqtt"), Metrics: says("metrics"), UI: pagesForTests(),
 		Log: log, Now: now, MaxTelemetryBody: 1000,
 	}
 	for _, c := range change {

@@ -55,6 +55,7 @@ type profileInputDoc struct {
 	Label       string                     `json:"label,omitempty"`
 	Description string                     `json:"description,omitempty"`
 	Metrics     map[string]registry.Metric `json:"metrics,omitempty"`
+	Retention   *registry.Retention        `json:"retention,omitempty"`
 }
 
 func (s *server) putProfile(ctx context.Context, in *profileInput) (*profileOutput, error) {
@@ -64,7 +65,7 @@ func (s *server) putProfile(ctx context.Context, in *profileInput) (*profileOutp
 	if err := s.ready(); err != nil {
 		return nil, err
 	}
-	p := registry.Profile{Name: in.Name, Label: in.Body.Label, Description: in.Body.Description, Metrics: in.Body.Metrics}
+	p := registry.Profile{Name: in.Name, Label: in.Body.Label, Description: in.Body.Description, Metrics: in.Body.Metrics, Retention: in.Body.Retention}
 	if err := s.Profiles.PutProfile(ctx, p); err != nil {
 		return nil, err
 	}

@@ -26,6 +26,10 @@ type Telemetry interface {
 	// room now and nothing is noted anywhere; other errors with code too_many
 	// mean that the store refuses the message, and are in the ledger.
 	Put(ctx context.Context, m *trefoil.Message) (trefoil.Seq, error)
+
+	// Accept hands over a write and waits while there is no room; its Done is
+	// called exactly once.
+	Accept(ctx context.Context, w ingest.Write)
 }
 
 // Payload decodes bodies.

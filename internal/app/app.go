@@ -22,6 +22,7 @@ import (
 	"github.com/trefoil-iot/trefoil/internal/journal"
 	"github.com/trefoil-iot/trefoil/internal/live"
 	"github.com/trefoil-iot/trefoil/internal/registry"
+	"github.com/trefoil-iot/trefoil/internal/storage"
 	"github.com/trefoil-iot/trefoil/internal/store"
 	"github.com/trefoil-iot/trefoil/internal/telemetry"
 	"github.com/trefoil-iot/trefoil/internal/tlsfile"
@@ -59,6 +60,8 @@ type App struct {
 	versions *history.Versions
 	broker   *broker.Broker
 	http     *http.Server
+	meter    *storage.Meter
+	backups  *storage.Backups // nil without a schedule
 
 	generatedPassword string
 	ready             chan struct{}
@@ -72,7 +75,7 @@ func New(ctx context.Context, c config.Config, build Build, log *slog.Logger) (*
 	a := &App{config: c, build: build, log: log, now: time.Now, life: newLife(), ready: make(chan struct{})}
 	a.started, a.arrivals = a.now(), &arrivals{clock: a.now}
 	for _, step := range []func(context.Context) error{
-		a.openTLS, a.listen, a.listenTLS, a.openStore, a.openLoop, a.openAccounts, a.openLive, a.openBroker, a.openHTTP,
+		a.openTLS, a.listen, a.listenTLS, a.openStore, a.openLoop, a.openStorage, a.openAccounts, a.openLive, a.openBroker, a.openHTTP,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, a.life.stop(ctx))

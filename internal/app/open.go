@@ -135,7 +135,7 @@ func (a *App) openHTTP(context.Context) error {
 		Devices: a.registry, Profiles: a.registry, Accounts: a.accounts, Keys: a.registry,
 		Telemetry: a.loop, Payload: payload.NewDecoder(payload.Limits{}),
 		History: history.New(a.store), Changes: changes{a, rand.Text()}, Latest: a.store, Ledger: a.ledger, System: system{a},
-		Broker: monitor{a}, Journal: a.journal,
+		Broker: monitor{a}, Journal: a.journal, Storage: space{a}, Copier: a.copier(), MaxDisk: a.config.Retain.MaxDisk,
 		Live: a.hub, MQTT: a.broker.WebSocket(), Metrics: a.metrics.Handler(), UI: web.Files(),
 		Log: a.log, Now: a.arrivals.now, MaxTelemetryBody: int64(a.config.Limits.Payload),
 	})

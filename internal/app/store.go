@@ -11,7 +11,7 @@ import (
 )
 
 func (a *App) openStore(ctx context.Context) (err error) {
-	if a.store, err = a.openEngine(ctx, store.Options{MaxMetrics: a.config.Limits.Metrics}); err != nil {
+	if a.store, err = a.openEngine(ctx, a.retentionOptions(store.Options{MaxMetrics: a.config.Limits.Metrics})); err != nil {
 		return err
 	}
 	a.life.onStop("store", func(context.Context) error { return a.store.Close() })

@@ -45,6 +45,21 @@ func ParseSize(s string) (Size, error) {
 	return Size(bytes), nil
 }
 
+// Approximate writes a number of bytes for people: "1.5 MiB".
+func Approximate(bytes int64) string {
+	n, unit := float64(bytes), "B"
+	for _, next := range []string{"KiB", "MiB", "GiB", "TiB"} {
+		if n < 1024 {
+			break
+		}
+		n, unit = n/1024, next
+	}
+	if unit == "B" || n >= 100 {
+		return fmt.Sprintf("%.0f %s", n, unit)
+	}
+	return fmt.Sprintf("%.1f %s", n, unit)
+}
+
 // String gives the largest binary unit that needs no fraction: "256KiB".
 func (s Size) String() string {
 	for _, u := range units {

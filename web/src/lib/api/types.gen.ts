@@ -4,6 +4,26 @@
  */
 
 export interface paths {
+    "/api/v1/backup": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Copy of the database, streamed
+         * @description A file that the server can be started with, see trefoil restore. It is the database as it was when the request came; the server goes on meanwhile.
+         */
+        post: operations["backup"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/broker": {
         parameters: {
             query?: never;
@@ -395,6 +415,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/storage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where the disk goes, and for how long it lasts */
+        get: operations["storage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -404,6 +441,23 @@ export interface components {
             address: string;
             /** Format: int64 */
             port: number;
+        };
+        BackupInfo: {
+            /** @description Empty when there is no schedule */
+            directory?: string;
+            /** @example 24h */
+            every?: string;
+            /** @description Why the latest try failed */
+            fault?: string;
+            /** Format: int64 */
+            keep?: number;
+            /**
+             * Format: date-time
+             * @description When the latest one was made
+             */
+            last?: string;
+            /** Format: int64 */
+            lastBytes?: number;
         };
         BrokerInfo: {
             /**
@@ -616,6 +670,24 @@ export interface components {
             /** Format: int64 */
             seq: number;
         };
+        Day: {
+            /** Format: int64 */
+            bytes: number;
+            /**
+             * Format: date
+             * @example 2026-11-22
+             */
+            day: string;
+            /**
+             * Format: int64
+             * @description Of the disk
+             */
+            free: number;
+            /** Format: int64 */
+            readings: number;
+            /** Format: int64 */
+            reusable: number;
+        };
         Device: {
             /** Format: date-time */
             created: string;
@@ -713,6 +785,23 @@ export interface components {
             /** Format: int64 */
             online: number;
             /** Format: int64 */
+            total: number;
+        };
+        Disk: {
+            /**
+             * Format: int64
+             * @description Bytes
+             */
+            free: number;
+            /**
+             * Format: double
+             * @description Share above which the oldest months go; 0: never
+             */
+            limit: number;
+            /**
+             * Format: int64
+             * @description Bytes
+             */
             total: number;
         };
         Drop: {
@@ -893,6 +982,8 @@ export interface components {
              * @description Smallest value to expect
              */
             min?: number;
+            /** @description How long readings are kept; that of the profile when left out */
+            retention?: components["schemas"]["Retention"];
             /** @example °C */
             unit?: string;
         };
@@ -972,6 +1063,8 @@ export interface components {
                 [key: string]: components["schemas"]["Metric"];
             };
             name: string;
+            /** @description How long readings of all metrics are kept that do not say it themselves; the server's setting when left out */
+            retention?: components["schemas"]["Retention"];
         };
         ProfileInput: {
             description?: string;
@@ -981,6 +1074,7 @@ export interface components {
             };
             /** @description Must be that of the path, if given */
             name?: string;
+            retention?: components["schemas"]["Retention"];
         };
         ProfileList: {
             items: components["schemas"]["Profile"][];
@@ -1023,6 +1117,67 @@ export interface components {
         ReadingStats: {
             /** Format: int64 */
             stored: number;
+        };
+        Retained: {
+            /** Format: int64 */
+            bytes: number;
+            /**
+             * Format: date-time
+             * @description Readings of this time
+             */
+            from: string;
+            /** Format: int64 */
+            readings: number;
+            /**
+             * @description Older than it is to be kept; the disk was too full; came for a time of which only summaries are kept
+             * @enum {string}
+             */
+            reason: "age" | "disk" | "late";
+            /** Format: int64 */
+            series: number;
+            /**
+             * Format: date-time
+             * @description When it was removed
+             */
+            time: string;
+            /**
+             * Format: date-time
+             * @description Exclusive
+             */
+            to: string;
+            /**
+             * @description raw: summaries of hours are left
+             * @enum {string}
+             */
+            what: "all" | "raw";
+        };
+        Retention: {
+            /**
+             * @description Summaries of hours, when the readings are gone; none when left out
+             * @example 5y
+             */
+            hourly?: string;
+            /**
+             * @description The readings: a number with h, d, w or y, or forever; forever when left out
+             * @example 90d
+             */
+            raw?: string;
+        };
+        RetentionRule: {
+            /**
+             * @description Summaries of hours, when the readings are gone
+             * @example 5y
+             */
+            hourly: string;
+            /** @description Empty for all metrics of the profile that have no rule of their own */
+            metric?: string;
+            /** @description Empty for the server's setting */
+            profile?: string;
+            /**
+             * @description The readings
+             * @example 90d
+             */
+            raw: string;
         };
         Series: {
             /** @description With step, if asked for, as are all that follow */
@@ -1120,6 +1275,55 @@ export interface components {
              */
             viewers: number;
         };
+        Storage: {
+            backup: components["schemas"]["BackupInfo"];
+            /**
+             * Format: int64
+             * @description Of the database on disk, everything included
+             */
+            bytes: number;
+            /**
+             * Format: double
+             * @description Everything included; 0 without readings
+             */
+            bytesPerReading: number;
+            /** @description Size at the end of each day, the last one now; at most a year */
+            days: components["schemas"]["Day"][];
+            /** @description Left out where the database is on another machine */
+            disk?: components["schemas"]["Disk"];
+            /** @description What retention removed, the latest first, at most 50 */
+            dropped: components["schemas"]["Retained"][];
+            /** @example sqlite */
+            engine: string;
+            /**
+             * Format: double
+             * @description Until the disk is full at this growth; left out while that is not known
+             */
+            fullInDays?: number;
+            /**
+             * Format: double
+             * @description Bytes, mean of the last two weeks; 0 before the second day
+             */
+            growthPerDay: number;
+            /**
+             * Format: date-time
+             * @description Of the readings, about
+             */
+            oldest?: string;
+            /** Format: int64 */
+            readings: number;
+            /** @description In force, the server's setting first */
+            retention: components["schemas"]["RetentionRule"][];
+            /**
+             * Format: int64
+             * @description Of these, free inside of the database; new readings fill it first
+             */
+            reusable: number;
+            /** Format: int64 */
+            series: number;
+            /** @description The largest first */
+            tables: components["schemas"]["Table"][];
+        };
         StoreInfo: {
             /**
              * Format: int64
@@ -1135,6 +1339,23 @@ export interface components {
             readings: number;
             /** Format: int64 */
             series: number;
+        };
+        Table: {
+            /** Format: int64 */
+            bytes: number;
+            /**
+             * Format: date-time
+             * @description Of a partition of readings
+             */
+            from?: string;
+            name: string;
+            /** Format: int64 */
+            readings?: number;
+            /**
+             * Format: date-time
+             * @description Exclusive
+             */
+            to?: string;
         };
         Telemetry: {
             /**
@@ -1165,6 +1386,7 @@ export interface components {
     pathItems: never;
 }
 export type SchemaAddress = components['schemas']['Address'];
+export type SchemaBackupInfo = components['schemas']['BackupInfo'];
 export type SchemaBrokerInfo = components['schemas']['BrokerInfo'];
 export type SchemaBrokerLimits = components['schemas']['BrokerLimits'];
 export type SchemaBrokerRates = components['schemas']['BrokerRates'];
@@ -1172,6 +1394,7 @@ export type SchemaBrokerTotals = components['schemas']['BrokerTotals'];
 export type SchemaClient = components['schemas']['Client'];
 export type SchemaClientPage = components['schemas']['ClientPage'];
 export type SchemaCommitStats = components['schemas']['CommitStats'];
+export type SchemaDay = components['schemas']['Day'];
 export type SchemaDevice = components['schemas']['Device'];
 export type SchemaDeviceChange = components['schemas']['DeviceChange'];
 export type SchemaDeviceInput = components['schemas']['DeviceInput'];
@@ -1179,6 +1402,7 @@ export type SchemaDeviceMetric = components['schemas']['DeviceMetric'];
 export type SchemaDeviceMetrics = components['schemas']['DeviceMetrics'];
 export type SchemaDevicePage = components['schemas']['DevicePage'];
 export type SchemaDeviceStats = components['schemas']['DeviceStats'];
+export type SchemaDisk = components['schemas']['Disk'];
 export type SchemaDrop = components['schemas']['Drop'];
 export type SchemaDrops = components['schemas']['Drops'];
 export type SchemaEvent = components['schemas']['Event'];
@@ -1202,16 +1426,50 @@ export type SchemaQuery = components['schemas']['Query'];
 export type SchemaQueueStats = components['schemas']['QueueStats'];
 export type SchemaRateStats = components['schemas']['RateStats'];
 export type SchemaReadingStats = components['schemas']['ReadingStats'];
+export type SchemaRetained = components['schemas']['Retained'];
+export type SchemaRetention = components['schemas']['Retention'];
+export type SchemaRetentionRule = components['schemas']['RetentionRule'];
 export type SchemaSeries = components['schemas']['Series'];
 export type SchemaSeriesGaps = components['schemas']['SeriesGaps'];
 export type SchemaSession = components['schemas']['Session'];
 export type SchemaStats = components['schemas']['Stats'];
+export type SchemaStorage = components['schemas']['Storage'];
 export type SchemaStoreInfo = components['schemas']['StoreInfo'];
+export type SchemaTable = components['schemas']['Table'];
 export type SchemaTelemetry = components['schemas']['Telemetry'];
 export type SchemaToken = components['schemas']['Token'];
 export type SchemaUser = components['schemas']['User'];
 export type $defs = Record<string, never>;
 export interface operations {
+    backup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.sqlite3": string;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     broker: {
         parameters: {
             query?: never;
@@ -2113,6 +2371,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Stats"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    storage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Storage"];
                 };
             };
             /** @description What went wrong */
