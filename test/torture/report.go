@@ -116,7 +116,8 @@ func (p *publisher) onTime(measured trefoiltest.Series) map[int]bool {
 func (r *run) verifyReceived(s *subscriber, qos byte, out *report) receivedRow {
 	row := receivedRow{version: s.who.version, qos: s.qos, publishers: qos}
 	if qos == 2 {
-		row.unmarked = s.unmarked
+		row.unmarked = len(s.unmarked)
+		out.broken(s.who.clientID, "QoS 2 and received again without DUP", s.unmarked)
 	}
 	for _, p := range r.publishers {
 		if p.qos != qos {

@@ -22,7 +22,7 @@ type subscriber struct {
 	subscribed bool
 	ready      chan struct{}  // closed when it is subscribed
 	held       map[uint16]int // QoS 2 identifiers between PUBLISH and PUBREL, with the number
-	unmarked   int            // QoS 2 messages that came again without DUP
+	unmarked   []int          // QoS 2 messages that came again without DUP
 	from       map[string]*sequence
 }
 
@@ -141,7 +141,7 @@ func (s *subscriber) message(h packet.Header, body []byte) ([]byte, error) {
 		s.held[p.PacketID] = number
 		if again {
 			if !p.Dup {
-				s.unmarked++
+				s.unmarked = append(s.unmarked, number)
 			}
 			return ack.Append(nil, s.who.version), nil
 		}
