@@ -46,6 +46,12 @@ torture: build ## kill the server again and again under load, then look what is 
 storm: build ## let 10,000 devices come back at once after a kill; DEVICES=10000
 	@go run ./test/storm -binary build/trefoil $(if $(DEVICES),-devices $(DEVICES))
 
+fuzz: ## a million wrong packets for the MQTT engine, then what the fuzzer finds; FUZZTIME=60s SEED=1
+	go test ./mqtt -run MutatedPackets -v -args -packets=1000000 -seed=$(or $(SEED),1)
+	go test ./mqtt -run '^$$' -fuzz FuzzSession -fuzztime $(or $(FUZZTIME),60s)
+	go test ./mqtt/packet -run '^$$' -fuzz FuzzDecode -fuzztime $(or $(FUZZTIME),60s)
+	go test ./mqtt/packet -run '^$$' -fuzz FuzzMatch -fuzztime $(or $(FUZZTIME),60s)
+
 screenshots: build ## take the pictures of the documents again
 	cd test/browser && npm ci --no-audit --no-fund && BINARY_UNDER_TEST=$(CURDIR)/build/trefoil node screenshots.mjs
 

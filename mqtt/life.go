@@ -118,6 +118,7 @@ func (s *Server) enter(c *conn, clean bool, will *Message, delay time.Duration) 
 	ses.mu.Lock()
 	ses.user, ses.expiry, ses.ends = c.client.User, c.client.SessionExpiry, time.Time{}
 	ses.will, ses.delay, ses.willAt = will, delay, time.Time{} // [MQTT-3.1.3-9]: a delayed will is cancelled
+	s.dates.set(time.Time{}, ses)
 	ses.conn, ses.nextSend, ses.inflight, ses.draining = c, 0, 0, nil
 	if ses.stored || will != nil { // a will outlives the process in any case [MQTT-3.1.2-7]
 		ses.recorded = true
@@ -218,7 +219,7 @@ func (s *Server) leave(ses *session, c *conn, end End) (changes []Change, will *
 	if ses.will != nil {
 		ses.willAt = now.Add(ses.delay)
 	}
-	s.dates.add(ses.due(), ses)
+	s.dates.set(ses.due(), ses)
 	changes = append(changes, ses.save())
 	ses.mu.Unlock()
 	ses.reportDrops(drops)
@@ -261,6 +262,7 @@ func (s *Server) endSession(ses *session, changes []Change) []Change {
 		s.subs.remove(sub)
 	}
 	s.removeSession(ses)
+	s.dates.set(time.Time{}, ses)
 	if will != nil {
 		s.publishWill(&s.self, &Client{Session: ses.id, User: ses.user}, will)
 	}

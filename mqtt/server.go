@@ -125,7 +125,7 @@ func (s *Server) restore(from *StoredSession, now time.Time) {
 	for _, sub := range from.Subscriptions {
 		ses.subscribe(sub)
 	}
-	s.dates.add(ses.due(), ses)
+	s.dates.set(ses.due(), ses)
 }
 
 // errStopped is what [Server.Serve] gives after Shutdown.

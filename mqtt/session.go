@@ -21,6 +21,7 @@ type session struct {
 	mu       sync.Mutex
 	conn     *conn // nil while it is offline
 	gone     bool
+	date     date // by dates.mu
 	created  time.Time
 	expiry   time.Duration
 	ends     time.Time // zero while it is connected or for ever

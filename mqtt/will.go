@@ -1,9 +1,6 @@
 package mqtt
 
 import (
-	"container/heap"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/trefoil-iot/trefoil/mqtt/packet"
@@ -78,52 +75,6 @@ func valid(m *Message) error {
 	return p.Validate(packet.V5)
 }
 
-// dates are the moments at which something is due for a session. An entry
-// that is out of date does nothing.
-type dates struct {
-	mu    sync.Mutex
-	items dateHeap
-}
-
-type date struct {
-	at      time.Time
-	session *session
-}
-
-type dateHeap []date
-
-func (h dateHeap) Len() int           { return len(h) }
-func (h dateHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
-func (h dateHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *dateHeap) Push(x any)        { *h = append(*h, x.(date)) }
-func (h *dateHeap) Pop() any {
-	old := *h
-	last := old[len(old)-1]
-	old[len(old)-1] = date{}
-	*h = old[:len(old)-1]
-	return last
-}
-
-func (d *dates) add(at time.Time, s *session) {
-	if at.IsZero() {
-		return
-	}
-	d.mu.Lock()
-	heap.Push(&d.items, date{at, s})
-	d.mu.Unlock()
-}
-
-// passed takes out the sessions whose date has come.
-func (d *dates) passed(now time.Time) []*session {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	var due []*session
-	for len(d.items) > 0 && !now.Before(d.items[0].at) {
-		due = append(due, heap.Pop(&d.items).(date).session)
-	}
-	return slices.Compact(due)
-}
-
 // expire publishes wills and ends sessions whose time has come.
 func (s *Server) expire(now time.Time) {
 	for _, ses := range s.dates.passed(now) {
@@ -152,7 +103,7 @@ func (s *Server) expireSession(ses *session, now time.Time) {
 		changes = append(changes, ses.save())
 	}
 	if ses.conn == nil && !ses.gone {
-		s.dates.add(ses.due(), ses)
+		s.dates.set(ses.due(), ses)
 	}
 	user := ses.user
 	ses.mu.Unlock()
