@@ -5,6 +5,7 @@ export type Route =
   | { page: "fleet" }
   | { page: "device"; id: string }
   | { page: "server" }
+  | { page: "storage" }
   | { page: "login" }
   | { page: "missing"; path: string };
 
@@ -15,6 +16,7 @@ export function match(path: string): Route {
   if (parts.length === 1 && parts[0] === "devices") return { page: "fleet" };
   if (parts.length === 1 && parts[0] === "login") return { page: "login" };
   if (parts.length === 1 && parts[0] === "server") return { page: "server" };
+  if (parts.length === 1 && parts[0] === "storage") return { page: "storage" };
   if (parts.length === 2 && parts[0] === "devices") {
     const id = decoded(parts[1]!);
     if (id) return { page: "device", id };

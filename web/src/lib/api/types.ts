@@ -29,5 +29,6 @@ export type User = Schemas["User"];
 export type Session = Schemas["Session"];
 export type Token = Schemas["Token"];
 export type Stats = Schemas["Stats"];
+export type StorageInfo = Schemas["Storage"];
 export type ServerInfo = Schemas["Info"];
 export type ProblemDocument = Schemas["Problem"];
