@@ -130,6 +130,7 @@ var everything = []struct {
 	{"GET /api/v1/devices/a/history", true, ""},
 	{"GET /api/v1/devices/a/history/gaps", true, ""},
 	{"POST /api/v1/query", false, "{}"},
+	{"POST /api/v1/import", false, `{"device":"a","values":{"t":1}}`},
 	{"GET /api/v1/profiles", false, ""},
 	{"PUT /api/v1/profiles/p", false, "{}"},
 	{"GET /api/v1/profiles/p", false, ""},

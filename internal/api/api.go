@@ -100,6 +100,7 @@ func (s *server) routes(r *router) {
 	add(r, route{"POST /api/v1/devices/{id}/token", 201, operator, "newDeviceToken", "Make a new token and revoke the old ones"}, s.newToken)
 
 	addRaw(r, route{"POST /api/v1/devices/{id}/telemetry", 200, operatorOrDevice, "postTelemetry", "Store readings; the answer comes after the commit"}, telemetryBody, telemetryDoc{}, s.postTelemetry)
+	addRaw(r, route{"POST /api/v1/import", 200, operator, "importReadings", "Store readings of many devices; the answer comes after the commits"}, importBody, importDoc{}, s.importReadings)
 	add(r, route{"GET /api/v1/devices/{id}/latest", 200, viewerOrDevice, "latest", "Latest reading of every metric"}, s.latest)
 	add(r, route{"GET /api/v1/devices/{id}/metrics", 200, viewerOrDevice, "listMetrics", "Metrics of a device with their meaning and latest reading"}, s.metrics)
 	addRaw(r, route{"GET /api/v1/devices/{id}/history", 200, viewerOrDevice, "history", "Readings of a range of time, or aggregates of buckets"}, historyParams, historyDoc{}, s.history, tables)

@@ -99,6 +99,8 @@ func (refusing) NewMessage() *trefoil.Message { return new(trefoil.Message) }
 
 func (r refusing) Put(context.Context, *trefoil.Message) (trefoil.Seq, error) { return 0, r.err }
 
+func (r refusing) Accept(_ context.Context, w ingest.Write) { w.Done(0, r.err) }
+
 func TestAFullQueueOrAFailingStoreSaysWhenToTryAgain(t *testing.T) {
 	for _, c := range []struct {
 		err    error

@@ -30,6 +30,8 @@ type root struct {
 	Broker   brokerCmd   `cmd:"" group:"client" help:"Show the MQTT server and its connections; end one."`
 	Storage  storageCmd  `cmd:"" group:"client" help:"Show where the disk goes and for how long it lasts."`
 	Backup   backupCmd   `cmd:"" group:"client" help:"Copy the database of a running server."`
+	Export   exportCmd   `cmd:"" group:"client" help:"Write readings to a file: CSV, JSON lines or Parquet."`
+	Import   importCmd   `cmd:"" group:"client" help:"Store readings of files: CSV, JSON lines, Parquet, InfluxDB line protocol."`
 	Tail     tailCmd     `cmd:"" group:"client" help:"Watch readings as they arrive."`
 	Simulate simulateCmd `cmd:"" group:"client" help:"Run a virtual fleet against a server."`
 	Version  versionCmd  `cmd:"" group:"other" help:"Show the version."`

@@ -55,6 +55,10 @@ func saturatingMul(n, by int64) int64 {
 	return n * by
 }
 
+// ParseTime reads the time of a reading as payloads write it: RFC 3339, or
+// Unix time whose unit follows from its size.
+func ParseTime(s string) (trefoil.Instant, error) { return parseTextTime(s) }
+
 func parseTextTime(s string) (trefoil.Instant, error) {
 	t, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil {

@@ -257,6 +257,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Store readings of many devices; the answer comes after the commits
+         * @description Each line is an object {"device":"pump-7","ts":"2026-11-22T20:40:09Z","values":{"rpm":1450}}. Devices must exist. A line that cannot be stored is told in the answer and does not keep others from being stored. The answer comes when everything else is durable. At most 64 MiB at a time.
+         */
+        post: operations["importReadings"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/login": {
         parameters: {
             query?: never;
@@ -926,6 +946,40 @@ export interface components {
             /** @description Time zone of the buckets, if it is not UTC */
             tz?: string;
         };
+        Import: {
+            /** @description The first of them */
+            errors: components["schemas"]["ImportError"][];
+            /**
+             * Format: int64
+             * @description That were read
+             */
+            lines: number;
+            /**
+             * Format: int64
+             * @description Lines of which nothing is stored
+             */
+            refused: number;
+            /**
+             * Format: int64
+             * @description Number of the last commit
+             */
+            seq: number;
+            /** @description With strict: the line that is refused was the last one that was read */
+            stopped?: boolean;
+            /**
+             * Format: int64
+             * @description Readings
+             */
+            stored: number;
+        };
+        ImportError: {
+            /**
+             * Format: int64
+             * @description From 1; the first one where several are refused together
+             */
+            line: number;
+            message: string;
+        };
         Info: {
             /** @description Of the source */
             commit: string;
@@ -1410,6 +1464,8 @@ export type SchemaEvents = components['schemas']['Events'];
 export type SchemaGap = components['schemas']['Gap'];
 export type SchemaGaps = components['schemas']['Gaps'];
 export type SchemaHistory = components['schemas']['History'];
+export type SchemaImport = components['schemas']['Import'];
+export type SchemaImportError = components['schemas']['ImportError'];
 export type SchemaInfo = components['schemas']['Info'];
 export type SchemaLogin = components['schemas']['Login'];
 export type SchemaMessageStats = components['schemas']['MessageStats'];
@@ -2030,6 +2086,42 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Token"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    importReadings: {
+        parameters: {
+            query?: {
+                /** @description Read nothing after the first line that is refused */
+                strict?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/x-ndjson": string;
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Import"];
                 };
             };
             /** @description What went wrong */
