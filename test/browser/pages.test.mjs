@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import axe from "axe-core";
+import mqtt from "mqtt";
 import { administrator, desktop, launchBrowser, logIn, open, phone, publish, shoot, start, until } from "./trefoil.mjs";
 
 let server, browser, api, sensor, pump;
@@ -60,7 +61,8 @@ async function wantsAccessible(page, where) {
 }
 
 async function wantsNoSidewaysScroll(page) {
-  const [content, screen] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+  const content = await page.evaluate(() => document.documentElement.scrollWidth);
+  const screen = page.viewportSize().width; // innerWidth of a phone grows with what overflows
   assert.ok(content <= screen, `the page is ${content} px wide on a screen of ${screen} px`);
 }
 
@@ -205,6 +207,80 @@ describe("the device page", () => {
     await wantsAccessible(page, "the page of a missing device");
     await close();
   });
+});
+
+// connect opens an MQTT connection that lasts, and resolves with the client.
+async function connect(device, clientId) {
+  const client = mqtt.connect(`mqtt://${server.mqtt}`, {
+    ...{ clientId, username: device.id, password: device.token },
+    ...{ protocolVersion: 5, keepalive: 30, reconnectPeriod: 0 },
+  });
+  return new Promise((resolve, reject) => client.once("connect", () => resolve(client)).once("error", reject));
+}
+
+const row = (page, clientId) => page.getByRole("row").filter({ hasText: clientId });
+
+describe("the connections page", () => {
+  test("shows a command to copy while nobody is connected", () =>
+    visit(desktop, async (page) => {
+      await page.goto("/connections");
+      await sees(page.locator("main"), "Nobody is connected");
+      await sees(page.locator("main"), `mosquitto_sub -h 127.0.0.1 -p ${server.mqtt.split(":")[1]}`);
+      await wantsAccessible(page, "the connections page without connections");
+    }));
+
+  test("lists who is connected, finds them, and disconnects one", () =>
+    visit(desktop, async (page) => {
+      const client = await connect(pump, "pump-panel");
+      const ended = new Promise((resolve) => client.once("disconnect", (packet) => resolve(packet.reasonCode)));
+      await client.subscribeAsync("devices/pump-7/status");
+      await page.getByRole("link", { name: "Connections" }).click();
+      await sees(row(page, "pump-panel"), "MQTT 5.0 over TCP");
+      await sees(row(page, "pump-panel"), "keep-alive 30 s");
+      await sees(row(page, "pump-panel"), "1 subscription");
+      await wantsAccessible(page, "the connections page");
+      await shoot(page, "connections");
+
+      await page.getByLabel("Search connections").fill("kitchen");
+      await sees(page.locator("main"), "No connection matches");
+      await page.getByLabel("Search connections").fill("PUMP-p");
+      await row(page, "pump-panel").getByRole("button", { name: /^disconnect/i }).click();
+      const dialog = page.getByRole("dialog");
+      await sees(dialog, "may connect again");
+      await wantsAccessible(page, "the dialog that disconnects");
+      await dialog.getByRole("button", { name: "Disconnect" }).click();
+      assert.equal(await ended, 0x98, "reason code of the client's DISCONNECT");
+      await row(page, "pump-panel").waitFor({ state: "detached" });
+    }));
+
+  test("fits on a phone, with everything in reach", () =>
+    visit({ ...phone, colorScheme: "dark" }, async (page) => {
+      const client = await connect(sensor, "kitchen-panel");
+      await page.getByRole("link", { name: "Connections" }).click();
+      await sees(row(page, "kitchen-panel"), "MQTT 5.0 over TCP");
+      await wantsNoSidewaysScroll(page);
+      await page.getByRole("button", { name: "Log out" }).click({ trial: true });
+      await wantsAccessible(page, "the dark connections page on a phone");
+      await shoot(page, "connections-phone-dark");
+      await client.endAsync();
+    }));
+
+  test("a device's page tells what happened to its connections, while it happens", () =>
+    visit(desktop, async (page) => {
+      await page.goto("/devices/pump-7");
+      const events = page.getByRole("list", { name: /connection events/i });
+      await sees(events, "Disconnected by an operator");
+      const client = await connect(pump, "pump-again");
+      await sees(events, "client id pump-again");
+      await sees(page.locator("main header").first(), "Online since");
+      await client.endAsync();
+      await sees(page.locator("main header").first(), "the device said goodbye");
+      const when = events.locator("time").first();
+      await when.focus();
+      const year = String(new Date().getFullYear());
+      await until("the exact time", async () => (await when.locator(".exact").evaluate((e) => getComputedStyle(e).opacity)) === "1");
+      await sees(when.locator(".exact"), year);
+    }));
 });
 
 test("the server page is accessible and whole", () =>

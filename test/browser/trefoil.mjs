@@ -93,10 +93,6 @@ export function launchBrowser() {
 export const desktop = { viewport: { width: 1280, height: 800 } };
 export const phone = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 };
 
-// A page that asks who is logged in gets 401 when nobody is. The browser puts
-// that on its console; it is the answer to a question, not a fault.
-const nobodyIsLoggedIn = /status of 401/;
-
 // open makes a page that notes everything that goes wrong in it: errors on
 // the console, exceptions, and answers of the server that are errors.
 export async function open(browser, server, options = desktop) {
@@ -104,7 +100,7 @@ export async function open(browser, server, options = desktop) {
   const page = await context.newPage();
   page.setDefaultTimeout(patience);
   const faults = [];
-  page.on("console", (m) => m.type() === "error" && !nobodyIsLoggedIn.test(m.text()) && faults.push(`console: ${m.text()}`));
+  page.on("console", (m) => m.type() === "error" && faults.push(`console: ${m.text()}`));
   page.on("pageerror", (err) => faults.push(`exception: ${err.stack}`));
   page.on("response", (r) => r.status() >= 500 && faults.push(`${r.status()} ${r.url()}`));
   return { page, faults, close: () => context.close() };

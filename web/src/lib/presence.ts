@@ -44,3 +44,12 @@ export function sentence(p: PresenceState, now: number, hasReadings = false): st
       return hasReadings ? "Sends by HTTP, without a connection" : "Never connected";
   }
 }
+
+/**
+ * What the page of a device says: the server's explanation, or the sentence
+ * above while there is none. One that only posts has no connection to explain.
+ */
+export function explained(p: PresenceState, explanation: string, now: number, hasReadings = false): string {
+  if (!explanation) return sentence(p, now, hasReadings);
+  return mark(p) === "never" && hasReadings ? `Sends by HTTP. ${explanation}` : explanation;
+}

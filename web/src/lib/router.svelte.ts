@@ -4,6 +4,7 @@
 export type Route =
   | { page: "fleet" }
   | { page: "device"; id: string }
+  | { page: "connections" }
   | { page: "server" }
   | { page: "storage" }
   | { page: "login" }
@@ -15,6 +16,7 @@ export function match(path: string): Route {
   if (parts.length === 0) return { page: "fleet" };
   if (parts.length === 1 && parts[0] === "devices") return { page: "fleet" };
   if (parts.length === 1 && parts[0] === "login") return { page: "login" };
+  if (parts.length === 1 && parts[0] === "connections") return { page: "connections" };
   if (parts.length === 1 && parts[0] === "server") return { page: "server" };
   if (parts.length === 1 && parts[0] === "storage") return { page: "storage" };
   if (parts.length === 2 && parts[0] === "devices") {

@@ -6,6 +6,7 @@ describe("addresses", () => {
     ["/", { page: "fleet" }],
     ["/devices", { page: "fleet" }],
     ["/login", { page: "login" }],
+    ["/connections", { page: "connections" }],
     ["/server/", { page: "server" }],
     ["/devices/pump-1", { page: "device", id: "pump-1" }],
     ["/devices/pump-1/other", { page: "missing", path: "/devices/pump-1/other" }],

@@ -4,6 +4,7 @@ import { Problem, onSessionEnded } from "./api/client";
 import { account, server } from "./api/server";
 import type { ServerInfo, User } from "./api/types";
 import { Live } from "./live.svelte";
+import { redirected, remember, remembered, worthAsking } from "./remembered";
 import { Router, safeNext } from "./router.svelte";
 
 export const router = new Router();
@@ -24,8 +25,13 @@ class Session {
     onSessionEnded(() => this.ended());
   }
 
-  /** Asks who we are. */
+  /** Asks who we are, unless it is plain that nobody is logged in. */
   async begin(): Promise<void> {
+    if (!worthAsking(router.route.page, remembered(), redirected())) {
+      this.state = "out";
+      this.toLogin({});
+      return;
+    }
     try {
       this.entered(await account.me());
     } catch (error) {
@@ -49,6 +55,7 @@ class Session {
   private entered(user: User): void {
     this.user = user;
     this.state = "in";
+    remember(true);
     live.start();
     server.info().then(
       (info) => (this.info = info),
@@ -66,6 +73,7 @@ class Session {
   private leave(): void {
     this.state = "out";
     this.user = undefined;
+    remember(false);
     live.stop();
   }
 

@@ -38,6 +38,15 @@ function mosquitto(t: Target): string {
   ].join("\n");
 }
 
+/** A client that stays connected, and one that sends it a message; DEVICE and TOKEN stand for those of a device. */
+export function watchCommands(host: string, port: number): { listen: string; send: string } {
+  const login = `-h ${shell(host)} -p ${port} -u DEVICE -P ${TOKEN_PLACE}`;
+  return {
+    listen: `mosquitto_sub ${login} -t 'devices/DEVICE/#' -v`,
+    send: `mosquitto_pub ${login} -t devices/DEVICE/telemetry -q 1 -m '{"temperature":21.5}'`,
+  };
+}
+
 function curl(t: Target): string {
   return [
     `curl ${shell(`${t.origin}/api/v1/devices/${t.id}/telemetry`)} \\`,

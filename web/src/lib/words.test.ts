@@ -3,8 +3,8 @@ import { timeLabels, valueLabels, valueRange } from "./chart/axis";
 import { Columns } from "./columns";
 import { csvOf } from "./csv";
 import { groupByUnit, metricView } from "./metrics";
-import { mark, sentence } from "./presence";
-import { snippetsOf } from "./snippets";
+import { explained, mark, sentence } from "./presence";
+import { snippetsOf, watchCommands } from "./snippets";
 import { sparkPath, Trace } from "./spark";
 import { spansOf } from "./states";
 import { hasTags, parseTag } from "./tags";
@@ -22,6 +22,15 @@ describe("the sentence about a device", () => {
 
   it("says that readings came without a connection", () => {
     expect(sentence({ online: false, reason: "", since: undefined }, NOW, true)).toBe("Sends by HTTP, without a connection");
+  });
+
+  it("is the server's explanation where there is one", () => {
+    const never = { online: false, reason: "", since: undefined };
+    const online = { online: true, reason: "connected", since: NOW - 180_000 };
+    expect(explained(online, "Online since 12:00 UTC.", NOW)).toBe("Online since 12:00 UTC.");
+    expect(explained(online, "", NOW)).toBe("Online for 3 min");
+    expect(explained(never, "Never connected.", NOW)).toBe("Never connected.");
+    expect(explained(never, "Never connected.", NOW, true)).toBe("Sends by HTTP. Never connected.");
   });
 });
 
@@ -106,6 +115,12 @@ it("commands quote what a shell would take apart", () => {
   expect(mosquitto!.code).toContain(`-m '{"door":"it'\\''s","on":true}'`);
   expect(curl!.code).toContain("curl http://box:8080/api/v1/devices/p-1/telemetry");
   expect(python!.code).toContain('json.dumps({"door": "it\'s", "on": True})');
+});
+
+it("the commands for an empty page name host, port and where the token goes", () => {
+  const { listen, send } = watchCommands("box", 1884);
+  expect(listen).toBe("mosquitto_sub -h box -p 1884 -u DEVICE -P TOKEN -t 'devices/DEVICE/#' -v");
+  expect(send).toContain("-t devices/DEVICE/telemetry");
 });
 
 it("a CSV has one line per time and quotes what needs it", () => {

@@ -1,4 +1,4 @@
-import type { Device, DeviceChange, DeviceInput, DeviceMetrics, DevicePage, History, Ledger, NewDevice, ProfileList, Token } from "./types";
+import type { ConnectionEvents, Device, DeviceChange, DeviceInput, DeviceMetrics, DevicePage, History, Ledger, NewDevice, ProfileList, Token } from "./types";
 import { del, get, patch, post } from "./client";
 
 const path = (id: string, rest = "") => `/api/v1/devices/${encodeURIComponent(id)}${rest}`;
@@ -29,6 +29,7 @@ export const devices = {
   newToken: (id: string) => post<Token>(path(id, "/token")),
   metrics: (id: string, signal?: AbortSignal) => get<DeviceMetrics>(path(id, "/metrics"), {}, signal),
   drops: (id: string, signal?: AbortSignal) => get<Ledger>(path(id, "/drops"), {}, signal),
+  events: (id: string, signal?: AbortSignal) => get<ConnectionEvents>(path(id, "/events"), {}, signal),
   history: (id: string, query: HistoryQuery, signal?: AbortSignal) => get<History>(path(id, "/history"), { ...query }, signal),
 };
 

@@ -25,6 +25,14 @@ export type History = Schemas["History"];
 export type Series = Schemas["Series"];
 export type Ledger = Schemas["Drops"];
 
+export type BrokerInfo = Schemas["BrokerInfo"];
+/** One MQTT connection. */
+export type Client = Schemas["Client"];
+export type ClientPage = Schemas["ClientPage"];
+/** What happened to a connection of a device, or a refused login with its id. */
+export type ConnectionEvent = Schemas["Event"];
+export type ConnectionEvents = Schemas["Events"];
+
 export type User = Schemas["User"];
 export type Session = Schemas["Session"];
 export type Token = Schemas["Token"];

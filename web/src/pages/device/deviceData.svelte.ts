@@ -4,16 +4,17 @@
 
 import { messageOf, Problem } from "../../lib/api/client";
 import { devices as api, profiles as profilesApi } from "../../lib/api/devices";
-import type { Device, DeviceMetric, Ledger, Profile, Series, Value } from "../../lib/api/types";
+import type { ConnectionEvents, Device, DeviceMetric, Ledger, Profile, Series, Value } from "../../lib/api/types";
 import { Columns } from "../../lib/columns";
 import type { DeviceState, Row } from "../../lib/live.svelte";
 import { groupByUnit, type Group, metricView, type MetricView, sortMetrics } from "../../lib/metrics";
+import { poll } from "../../lib/poll";
 import { presenceOf, presenceOfState, type PresenceState } from "../../lib/presence";
 import { boundsOf, type Range, spanOf, stepFor, stepName } from "../../lib/range";
 import { live } from "../../lib/session.svelte";
 import { States } from "../../lib/states";
 
-const LEDGER_EVERY = 15_000;
+const FOLLOW_EVERY = 15_000; // ledger and connection events
 const RECENT_MOST = 3000; // rows kept to be laid over an answer of history that was on its way
 
 export interface ChartModel {
@@ -35,10 +36,14 @@ export class DeviceData {
   charts = $state.raw<ChartModel[]>([]);
   strips = $state.raw<StripModel[]>([]);
   ledger = $state.raw<Ledger>();
+  events = $state.raw<ConnectionEvents>();
+  /** The server's sentence about the connection; empty while it is out of date. */
+  explanation = $state("");
   missing = $state(false);
   error = $state("");
   historyError = $state("");
   ledgerError = $state("");
+  eventsError = $state("");
   loading = $state(true);
   drawing = $state(true);
   /** Changes whenever values, charts' columns or strips' states change in place. */
@@ -53,9 +58,11 @@ export class DeviceData {
   private range: Range = { kind: "last", span: 5 * 60_000 };
   private pixels = 1000;
   private asking: AbortController | undefined;
+  private askingEvents: AbortController | undefined;
   private redraw: ReturnType<typeof setTimeout> | undefined;
   private stops: (() => void)[] = [];
   private metricsWanted = false;
+  private closed = false;
 
   constructor(readonly id: string) {}
 
@@ -68,7 +75,9 @@ export class DeviceData {
     this.stops.push(live.subscribe({ devices: [this.id] }, sink));
     void this.begin();
     return () => {
+      this.closed = true;
       this.asking?.abort();
+      this.askingEvents?.abort();
       clearTimeout(this.redraw);
       this.stops.forEach((stop) => stop());
     };
@@ -83,7 +92,8 @@ export class DeviceData {
       this.profiles = profiles.items;
       this.setDevice(device);
       await this.readMetrics();
-      this.followLedger();
+      this.follow(() => this.readLedger());
+      this.follow(() => this.readEvents());
     } catch (error) {
       this.missing = error instanceof Problem && error.status === 404;
       this.error = messageOf(error);
@@ -94,6 +104,7 @@ export class DeviceData {
   setDevice(device: Device): void {
     this.device = device;
     this.presence = presenceOf(device);
+    this.explanation = device.explanation ?? "";
   }
 
   /** Changes what is known of metrics when the profile changed. */
@@ -114,16 +125,30 @@ export class DeviceData {
     if (!this.loading) await this.draw();
   }
 
-  /** Reads the ledger of drops, now and then every few seconds. */
-  private followLedger(): void {
-    const read = () =>
-      api.drops(this.id).then(
-        (ledger) => ((this.ledger = ledger), (this.ledgerError = "")),
-        (error: unknown) => (this.ledgerError = messageOf(error)),
-      );
-    void read();
-    const timer = setInterval(() => document.hidden || void read(), LEDGER_EVERY);
-    this.stops.push(() => clearInterval(timer));
+  /** Reads now and then every few seconds. */
+  private follow(read: () => Promise<void>): void {
+    if (!this.closed) this.stops.push(poll(FOLLOW_EVERY, read));
+  }
+
+  private async readLedger(): Promise<void> {
+    try {
+      this.ledger = await api.drops(this.id);
+      this.ledgerError = "";
+    } catch (error) {
+      this.ledgerError = messageOf(error);
+    }
+  }
+
+  private async readEvents(): Promise<void> {
+    this.askingEvents?.abort();
+    const asking = (this.askingEvents = new AbortController());
+    try {
+      this.events = await api.events(this.id, asking.signal);
+      this.explanation = this.events.explanation;
+      this.eventsError = "";
+    } catch (error) {
+      if (!asking.signal.aborted) this.eventsError = messageOf(error);
+    }
   }
 
   private take(rows: readonly Row[]): void {
@@ -145,8 +170,13 @@ export class DeviceData {
 
   private setState(state: DeviceState): void {
     if (state.id !== this.id) return;
-    if (state.removed) this.missing = true;
-    else this.presence = presenceOfState(state);
+    if (state.removed) {
+      this.missing = true;
+      return;
+    }
+    this.presence = presenceOfState(state);
+    this.explanation = ""; // it tells about the state before
+    if (this.events) void this.readEvents();
   }
 
   private again(): void {
