@@ -74,7 +74,11 @@ func (b *Broker) ingest(in *mqtt.Inbound, who *device, metric string) {
 		return
 	}
 	if err := b.Ingest.TryAccept(w); err != nil {
-		b.refuse(in, who, trefoil.DropQueueFull, packet.QuotaExceeded, err.Error())
+		reason := trefoil.DropQueueFull
+		if trefoil.CodeOf(err) == trefoil.CodeUnavailable {
+			reason = trefoil.DropShutdown
+		}
+		b.refuse(in, who, reason, packet.QuotaExceeded, err.Error())
 	}
 }
 

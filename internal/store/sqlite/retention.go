@@ -17,8 +17,9 @@ const (
 	retainEvery = time.Hour   // how often is looked for what is to go
 	diskEvery   = time.Minute // how often the disk is looked at
 
-	// retainSlice is the number of chunks that one step removes or packs.
-	retainSlice = 128
+	// retainSlice is the number of chunks that one step removes or packs. One
+	// may have a hundred kilobytes, all of whose pages are visited.
+	retainSlice = 16
 )
 
 // retention is one pass over all partitions: those in which nothing is to be
