@@ -24,7 +24,7 @@ var layers = [][]string{
 	{"internal/store", "internal/series", "internal/payload", "internal/config", "internal/telemetry", "internal/tlsfile", "web"},
 	{"internal/store/sqlite", "internal/store/postgres", "internal/store/storetest"},
 	{"internal/ingest", "internal/history", "internal/live", "internal/registry", "internal/journal", "internal/control", "internal/alert", "internal/auth", "internal/storage"},
-	{"internal/api", "internal/source", "internal/broker", "internal/simulate", "internal/plan", "internal/lab", "internal/client"},
+	{"internal/api", "internal/source", "internal/broker", "internal/simulate", "internal/plan", "internal/lab", "internal/client", "internal/transfer"},
 	{"internal/app"},
 	{"internal/cli"},
 	{"cmd/trefoil"},
