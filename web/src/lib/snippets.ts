@@ -43,7 +43,7 @@ export function watchCommands(host: string, port: number): { listen: string; sen
   const login = `-h ${shell(host)} -p ${port} -u DEVICE -P ${TOKEN_PLACE}`;
   return {
     listen: `mosquitto_sub ${login} -t 'devices/DEVICE/#' -v`,
-    send: `mosquitto_pub ${login} -t devices/DEVICE/telemetry -q 1 -m '{"temperature":21.5}'`,
+    send: `mosquitto_pub ${login} \\\n  -t devices/DEVICE/telemetry -q 1 -m '{"temperature":21.5}'`,
   };
 }
 

@@ -13,6 +13,8 @@ export class ClientList {
   clients = $state.raw<Client[]>([]);
   /** Connections that match, on all pages. */
   total = $state(0);
+  /** Whether what is here was searched for. */
+  filtered = $state(false);
   page = $state(1);
   pages = $derived(Math.max(this.page, Math.ceil(this.total / PER_PAGE)));
   /** True until the first answer. */
@@ -62,8 +64,9 @@ export class ClientList {
   }
 
   private async ask(signal: AbortSignal): Promise<void> {
+    const { text } = this;
     const cursor = this.cursors[this.cursors.length - 1] ?? "";
-    const answer = await broker.clients({ q: this.text, limit: PER_PAGE, cursor }, signal);
+    const answer = await broker.clients({ q: text, limit: PER_PAGE, cursor }, signal);
     if (signal.aborted) return;
     if (answer.items.length === 0 && cursor) {
       this.cursors.pop(); // everybody of this page has gone
@@ -71,6 +74,7 @@ export class ClientList {
     }
     this.clients = answer.items;
     this.total = answer.total;
+    this.filtered = text !== "";
     this.next = answer.next ?? "";
     this.page = this.cursors.length + 1;
   }
