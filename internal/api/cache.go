@@ -53,7 +53,7 @@ func (s *server) cached(w http.ResponseWriter, r *http.Request, d trefoil.Device
 	fmt.Fprintf(h, "%s %s %d %s %q %v\n", version, d.ID, d.Created, f, r.URL.RawQuery, strings.Contains(r.Header.Get("Accept-Encoding"), "gzip"))
 	units := s.profileOf(d)
 	for _, b := range beginnings {
-		fmt.Fprintf(h, "%q %q %d %v\n", b.Metric, units.Metrics[b.Metric].Unit, b.First, b.Some)
+		fmt.Fprintf(h, "%q %q %d %d\n", b.Metric, units.Metrics[b.Metric].Unit, b.First, b.Summary)
 	}
 	tag := `"` + base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:18]) + `"`
 	w.Header().Set("ETag", tag)

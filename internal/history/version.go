@@ -2,7 +2,9 @@ package history
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"time"
 
 	"github.com/trefoil-iot/trefoil"
 	"github.com/trefoil-iot/trefoil/internal/store"
@@ -94,11 +96,12 @@ func (v *Versions) Of(id trefoil.DeviceID, to trefoil.Instant, current trefoil.S
 	return 0, v.seen >= current
 }
 
-// Beginning is the time of the first reading that an answer has of a series.
+// Beginning tells when the readings of a series begin in a range: the single
+// ones, and those of which at least a summary is left; where there are none,
+// an instant before all readings.
 type Beginning struct {
-	Metric string
-	First  trefoil.Instant
-	Some   bool // there is a reading
+	Metric         string
+	First, Summary trefoil.Instant
 }
 
 // Beginnings gives those of the first device of q. With the version of the
@@ -112,11 +115,28 @@ func (h *History) Beginnings(ctx context.Context, q Query) ([]Beginning, error) 
 	all := make([]Beginning, 0, len(plans))
 	for _, p := range plans {
 		r := store.ReadRequest{Device: p.devices[0], Metric: p.series.Metric, From: q.From, To: q.To}
-		x, ok, err := edge(ctx, h.store, r)
-		if err != nil {
+		b := Beginning{Metric: p.series.Metric}
+		if b.First, err = h.beginning(ctx, r); err != nil {
 			return nil, err
 		}
-		all = append(all, Beginning{Metric: p.series.Metric, First: x.Time, Some: ok})
+		r.Resolution = time.Hour
+		if b.Summary, err = h.beginning(ctx, r); err != nil {
+			return nil, err
+		}
+		all = append(all, b)
 	}
 	return all, nil
+}
+
+// beginning is the time of the first block of readings that the store gives.
+func (h *History) beginning(ctx context.Context, r store.ReadRequest) (trefoil.Instant, error) {
+	first := firstInstant
+	err := h.store.Read(ctx, r, func(b store.Block) error {
+		first = b.First.Time
+		return errLimit
+	})
+	if errors.Is(err, errLimit) {
+		err = nil
+	}
+	return first, err
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { boundsOf, LIVE, moved, presetOf, PRESETS, queryOfRange, type Range, rangeFromQuery, scaled, stepFor, stepName } from "./range";
+import { boundsOf, bucketsOf, LIVE, moved, presetOf, PRESETS, queryOfRange, type Range, rangeFromQuery, scaled, stepFor, stepName } from "./range";
 
 const HOUR = 3_600_000;
 const NOW = 1_800_000_000_000;
@@ -26,7 +26,9 @@ describe("steps", () => {
   });
 
   it("a step is written as the API takes it", () => {
-    expect([stepName(10_000), stepName(300_000), stepName(24 * HOUR)]).toEqual(["10s", "5m", "24h"]);
+    expect([stepName(10_000), stepName(300_000), stepName(24 * HOUR)]).toEqual(["10s", "5m", "1d"]);
+    expect(bucketsOf(HOUR)).toEqual({ step: "1h" });
+    expect(bucketsOf(24 * HOUR)).toEqual({ step: "1d", tz: Intl.DateTimeFormat().resolvedOptions().timeZone });
   });
 });
 

@@ -44,11 +44,18 @@ export function stepFor(span: number, pixels: number): number {
   return STEPS.find((s) => span / s <= buckets) ?? STEPS[STEPS.length - 1]!;
 }
 
-/** A step as the API takes it: "10s", "5m", "1h". */
+/** A step as the API takes it: "10s", "5m", "1h", "1d". */
 export function stepName(step: number): string {
+  if (step % DAY === 0) return `${step / DAY}d`;
   if (step % HOUR === 0) return `${step / HOUR}h`;
   if (step % MINUTE === 0) return `${step / MINUTE}m`;
   return `${step / SECOND}s`;
+}
+
+/** The question for buckets of a step; days are those of the browser's time zone. */
+export function bucketsOf(step: number): { step: string; tz?: string } {
+  const name = stepName(step);
+  return step < DAY ? { step: name } : { step: name, tz: Intl.DateTimeFormat().resolvedOptions().timeZone };
 }
 
 /** A step for people: "10 s", "5 min", "1 h", "1 d". */

@@ -1,7 +1,5 @@
 import { describe, expect, it } from "vitest";
 import { timeLabels, valueLabels, valueRange } from "./chart/axis";
-import { Columns } from "./columns";
-import { csvOf } from "./csv";
 import { groupByUnit, metricView } from "./metrics";
 import { explained, mark, sentence } from "./presence";
 import { snippetsOf, watchCommands } from "./snippets";
@@ -121,11 +119,4 @@ it("the commands for an empty page name host, port and where the token goes", ()
   const { listen, send } = watchCommands("box", 1884);
   expect(listen).toBe("mosquitto_sub -h box -p 1884 -u DEVICE -P TOKEN -t 'devices/DEVICE/#' -v");
   expect(send).toContain("-t devices/DEVICE/telemetry");
-});
-
-it("a CSV has one line per time and quotes what needs it", () => {
-  const group = groupByUnit([metricView("a,b", { unit: "°C" }, 1)])[0]!;
-  const columns = new Columns(["a,b"]);
-  columns.load([{ metric: "a,b", t: [0, 1000], v: [1.5, 2] }], false);
-  expect(csvOf([{ group, columns }])).toBe('time,"a,b (°C)"\r\n1970-01-01T00:00:00.000Z,1.5\r\n1970-01-01T00:00:01.000Z,2\r\n');
 });

@@ -1,5 +1,5 @@
 import type { ConnectionEvents, Device, DeviceChange, DeviceInput, DeviceMetrics, DevicePage, History, Ledger, NewDevice, ProfileList, Token } from "./types";
-import { del, get, patch, post } from "./client";
+import { del, get, patch, post, queryString } from "./client";
 
 const path = (id: string, rest = "") => `/api/v1/devices/${encodeURIComponent(id)}${rest}`;
 
@@ -17,6 +17,7 @@ export interface HistoryQuery {
   to: number | string;
   step?: string;
   agg?: string;
+  tz?: string;
   points?: number;
 }
 
@@ -30,6 +31,8 @@ export const devices = {
   metrics: (id: string, signal?: AbortSignal) => get<DeviceMetrics>(path(id, "/metrics"), {}, signal),
   drops: (id: string, signal?: AbortSignal) => get<Ledger>(path(id, "/drops"), {}, signal),
   events: (id: string, signal?: AbortSignal) => get<ConnectionEvents>(path(id, "/events"), {}, signal),
+  /** Address of all readings of a range as a file. */
+  csv: (id: string, query: HistoryQuery) => path(id, "/history") + queryString({ ...query, format: "csv" }),
   history: (id: string, query: HistoryQuery, signal?: AbortSignal) => get<History>(path(id, "/history"), { ...query }, signal),
 };
 

@@ -10,7 +10,7 @@ import type { DeviceState, Row } from "../../lib/live.svelte";
 import { groupByUnit, type Group, metricView, type MetricView, sortMetrics } from "../../lib/metrics";
 import { poll } from "../../lib/poll";
 import { presenceOf, presenceOfState, type PresenceState } from "../../lib/presence";
-import { boundsOf, type Range, spanOf, stepFor, stepName } from "../../lib/range";
+import { boundsOf, bucketsOf, type Range, spanOf, stepFor } from "../../lib/range";
 import { live } from "../../lib/session.svelte";
 import { States } from "../../lib/states";
 
@@ -240,7 +240,7 @@ export class DeviceData {
     const metric = this.metrics.filter((m) => m.kind === "number").map((m) => m.metric);
     if (metric.length === 0) return [];
     const window = this.windowOf(range);
-    const query = step > 0 ? { step: stepName(step), agg: "avg,min,max" } : { points: 2000 };
+    const query = step > 0 ? { ...bucketsOf(step), agg: "avg,min,max" } : { points: 2000 };
     const history = await api.history(this.id, { metric, ...window, ...query }, signal);
     if (range.kind === "last" && history.to > 0) this.skew = history.to - Date.now();
     return history.series;
@@ -250,7 +250,7 @@ export class DeviceData {
   private async askStates(range: Range, step: number, signal: AbortSignal): Promise<Series[]> {
     const metric = this.metrics.filter((m) => m.kind !== "number").map((m) => m.metric);
     if (metric.length === 0) return [];
-    const query = step > 0 ? { step: stepName(step), agg: "last" } : {};
+    const query = step > 0 ? { ...bucketsOf(step), agg: "last" } : {};
     const history = await api.history(this.id, { metric, ...this.windowOf(range), ...query }, signal);
     return history.series;
   }
