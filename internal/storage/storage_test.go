@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -52,14 +53,19 @@ func TestTheDiskIsFullWhenItsRoomAndThatOfTheFileIsUsed(t *testing.T) {
 }
 
 // paper copies a text, or fails.
-type paper struct{ fault error }
+type paper struct{ broken atomic.Bool }
+
+var errNoRoom = errors.New("no room")
 
 func (p *paper) Copy(_ context.Context, open func(int64) (io.Writer, error)) error {
 	w, err := open(4)
 	if err == nil {
 		_, err = w.Write([]byte("copy"))
 	}
-	return errors.Join(err, p.fault)
+	if p.broken.Load() {
+		err = errNoRoom
+	}
+	return err
 }
 
 func TestBackupsAreMadeOnTimeAndTheLatestAreKept(t *testing.T) {
@@ -90,13 +96,13 @@ func TestBackupsAreMadeOnTimeAndTheLatestAreKept(t *testing.T) {
 		if last, err := b.Last(); err != nil || time.Since(last.Time) > time.Hour || last.Bytes != 4 {
 			t.Errorf("last: got %+v, %v", last, err)
 		}
-		source.fault = errors.New("no room")
+		source.broken.Store(true)
 		time.Sleep(2 * time.Hour)
 		want("while it fails", 3)
-		if last, err := b.Last(); !errors.Is(err, source.fault) || time.Since(last.Time) < time.Hour {
+		if last, err := b.Last(); !errors.Is(err, errNoRoom) || time.Since(last.Time) < time.Hour {
 			t.Errorf("while it fails: got %+v, %v; want the last good one and the fault", last, err)
 		}
-		source.fault = nil
+		source.broken.Store(false)
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
 		if last, err := b.Last(); err != nil || time.Since(last.Time) > 11*time.Minute {
