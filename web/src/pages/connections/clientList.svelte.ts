@@ -68,8 +68,8 @@ export class ClientList {
     const cursor = this.cursors[this.cursors.length - 1] ?? "";
     const answer = await broker.clients({ q: text, limit: PER_PAGE, cursor }, signal);
     if (signal.aborted) return;
-    if (answer.items.length === 0 && cursor) {
-      this.cursors.pop(); // everybody of this page has gone
+    if (cursor && (answer.items.length === 0 || answer.total <= this.cursors.length * PER_PAGE)) {
+      this.cursors.pop(); // so many have gone that there is no such page any more
       return this.ask(signal);
     }
     this.clients = answer.items;

@@ -54,6 +54,18 @@ describe("the pages of the connections", () => {
     expect(shown(list)).toEqual(["a", 1, 1]);
   });
 
+  it("go back where fewer are left than the pages before have room for", async () => {
+    serve(PAGES);
+    const list = new ClientList("");
+    await list.refresh();
+    await list.turn(2);
+    await list.turn(3);
+    vi.restoreAllMocks();
+    serve({ "": { items: [client("a")], next: "second", total: 60 }, second: { items: [client("b")], total: 60 }, third: { items: [client("c")], total: 60 } });
+    await list.refresh();
+    expect(shown(list)).toEqual(["b", 2, 2]);
+  });
+
   it("stay while the server does not answer, and say so", async () => {
     serve(PAGES);
     const list = new ClientList("");
