@@ -185,8 +185,15 @@ func (s *session) marked(seq uint64, ok bool) {
 	}
 	c := s.conn
 	s.mu.Unlock()
-	if ok && c != nil {
+	switch {
+	case c == nil:
+	case ok:
 		c.wake()
+	default: // what waits must not wait for the next message
+		s.srv.work.Go(func() {
+			waitFor(s.srv.ctx, loadRetry)
+			c.wake()
+		})
 	}
 }
 
