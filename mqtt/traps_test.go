@@ -227,7 +227,11 @@ func TestNoAckedMessageIsDroppedSilently(t *testing.T) {
 		reported, ended := 0, false
 		cfg := mqtt.Config{Limits: mqtt.Limits{QueueMessages: 50, TransientMessages: 50, MemoryQueue: 5, InflightOut: 10, OutboundBytes: 500}}
 		cfg.Observer.Dropped = func(d mqtt.Drop) { mu.Lock(); reported += max(1, d.Count); mu.Unlock() }
-		cfg.Observer.Disconnected = func(c *mqtt.Client, e mqtt.End) { ended = ended || e.Cause == mqtt.CauseSlow }
+		cfg.Observer.Disconnected = func(_ *mqtt.Client, e mqtt.End) {
+			mu.Lock()
+			ended = ended || e.Cause == mqtt.CauseSlow
+			mu.Unlock()
+		}
 		run(t, cfg, func(b *bed) {
 			sub := b.connect(packet.V5, "sub", session)
 			sub.subscribe("#", 1)
@@ -239,6 +243,8 @@ func TestNoAckedMessageIsDroppedSilently(t *testing.T) {
 			synctest.Wait()
 			sub.drop()
 			if name == "transient" {
+				mu.Lock()
+				defer mu.Unlock()
 				equal(t, "the connection is closed and says why", ended, true)
 				return
 			}
