@@ -8,6 +8,7 @@ import (
 	"github.com/trefoil-iot/trefoil/internal/store"
 	"github.com/trefoil-iot/trefoil/internal/store/postgres"
 	"github.com/trefoil-iot/trefoil/internal/store/sqlite"
+	"github.com/trefoil-iot/trefoil/internal/transfer"
 )
 
 func (a *App) openStore(ctx context.Context) (err error) {
@@ -15,7 +16,7 @@ func (a *App) openStore(ctx context.Context) (err error) {
 		return err
 	}
 	a.life.onStop("store", func(context.Context) error { return a.store.Close() })
-	return nil
+	return transfer.Unfinished(ctx, a.store.Rows())
 }
 
 // openEngine opens the engine that the configuration names; what is not

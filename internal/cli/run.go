@@ -20,21 +20,22 @@ import (
 type root struct {
 	Help helpFlag `short:"h" help:"Show help, also of a command: trefoil COMMAND --help."`
 
-	Serve    serveCmd    `cmd:"" group:"server" help:"Run the server."`
-	Demo     demoCmd     `cmd:"" group:"server" help:"Run a server with a virtual fleet, to look around."`
-	Config   configCmd   `cmd:"" group:"server" help:"Show the effective configuration and where each value comes from."`
-	Restore  restoreCmd  `cmd:"" group:"server" help:"Put a backup in place of the database of a server that is stopped."`
-	Rollback rollbackCmd `cmd:"" group:"server" help:"Put the database from before the last upgrade back."`
-	Login    loginCmd    `cmd:"" group:"client" help:"Log in to a server; the commands below use the login."`
-	Device   deviceCmd   `cmd:"" group:"client" help:"Add, list, show and remove devices."`
-	Broker   brokerCmd   `cmd:"" group:"client" help:"Show the MQTT server and its connections; end one."`
-	Storage  storageCmd  `cmd:"" group:"client" help:"Show where the disk goes and for how long it lasts."`
-	Backup   backupCmd   `cmd:"" group:"client" help:"Copy the database of a running server."`
-	Export   exportCmd   `cmd:"" group:"client" help:"Write readings to a file: CSV, JSON lines or Parquet."`
-	Import   importCmd   `cmd:"" group:"client" help:"Store readings of files: CSV, JSON lines, Parquet, InfluxDB line protocol."`
-	Tail     tailCmd     `cmd:"" group:"client" help:"Watch readings as they arrive."`
-	Simulate simulateCmd `cmd:"" group:"client" help:"Run a virtual fleet against a server."`
-	Version  versionCmd  `cmd:"" group:"other" help:"Show the version."`
+	Serve        serveCmd        `cmd:"" group:"server" help:"Run the server."`
+	Demo         demoCmd         `cmd:"" group:"server" help:"Run a server with a virtual fleet, to look around."`
+	Config       configCmd       `cmd:"" group:"server" help:"Show the effective configuration and where each value comes from."`
+	Restore      restoreCmd      `cmd:"" group:"server" help:"Put a backup in place of the database of a server that is stopped."`
+	Rollback     rollbackCmd     `cmd:"" group:"server" help:"Put the database from before the last upgrade back."`
+	MigrateStore migrateStoreCmd `cmd:"" group:"server" help:"Move everything to PostgreSQL, or back to a file."`
+	Login        loginCmd        `cmd:"" group:"client" help:"Log in to a server; the commands below use the login."`
+	Device       deviceCmd       `cmd:"" group:"client" help:"Add, list, show and remove devices."`
+	Broker       brokerCmd       `cmd:"" group:"client" help:"Show the MQTT server and its connections; end one."`
+	Storage      storageCmd      `cmd:"" group:"client" help:"Show where the disk goes and for how long it lasts."`
+	Backup       backupCmd       `cmd:"" group:"client" help:"Copy the database of a running server."`
+	Export       exportCmd       `cmd:"" group:"client" help:"Write readings to a file: CSV, JSON lines or Parquet."`
+	Import       importCmd       `cmd:"" group:"client" help:"Store readings of files: CSV, JSON lines, Parquet, InfluxDB line protocol."`
+	Tail         tailCmd         `cmd:"" group:"client" help:"Watch readings as they arrive."`
+	Simulate     simulateCmd     `cmd:"" group:"client" help:"Run a virtual fleet against a server."`
+	Version      versionCmd      `cmd:"" group:"other" help:"Show the version."`
 }
 
 const description = "Trefoil takes in what devices send by MQTT and HTTP, stores it, and shows it live."

@@ -56,7 +56,7 @@ func TestHelpIsWorthReading(t *testing.T) {
 	for _, command := range []string{
 		"", "serve", "demo", "config", "login", "device", "device add", "device ls", "device show", "device rm",
 		"device token", "device events", "broker", "broker clients", "broker disconnect", "tail", "simulate", "version",
-		"export", "import", "storage", "backup", "restore", "rollback",
+		"export", "import", "storage", "backup", "restore", "rollback", "migrate-store",
 	} {
 		t.Run(command, func(t *testing.T) {
 			t.Setenv("COLUMNS", "80") // kong asks the process, not us
