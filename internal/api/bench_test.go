@@ -45,6 +45,7 @@ type bench struct {
 	journal  fakeJournal
 	storage  fakeStorage
 	live     fakeLive
+	changes  versioned
 	admin    string // session token
 	log      *lockedBuffer
 }
@@ -74,10 +75,11 @@ func newBench(t *testing.T, change ...func(*Deps)) *bench {
 	must(t, err)
 	_, _, err = b.accounts.EnsureAdmin(t.Context(), password)
 	must(t, err)
+	b.changes = versioned{versions, st}
 	d := Deps{
 		Devices: b.registry, Profiles: b.registry, Accounts: b.accounts, Keys: b.registry,
 		Telemetry: b.loop, Payload: payload.NewDecoder(payload.Limits{}), Latest: st, Ledger: b.ledger,
-		History: history.New(st), Changes: versioned{versions, st}, System: b.system, Broker: &b.broker, Journal: &b.journal, Storage: &b.storage, Copier: st, MaxDisk: 0.8, Live: &b.live, MQTT: says("mqtt"), Metrics: says("metrics"), UI: pagesForTests(),
+		History: history.New(st), Changes: b.changes, System: b.system, Broker: &b.broker, Journal: &b.journal, Storage: &b.storage, Copier: st, MaxDisk: 0.8, Live: &b.live, MQTT: says("mqtt"), Metrics: says("metrics"), UI: pagesForTests(),
 		Log: log, Now: now, MaxTelemetryBody: 1000,
 	}
 	for _, c := range change {

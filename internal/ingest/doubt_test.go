@@ -26,6 +26,7 @@ func TestACommitInDoubtThatHappenedIsSettledAndNotAppliedAgain(t *testing.T) {
 			t.Error("Health() is nil while a commit is in doubt")
 		}
 		time.Sleep(time.Second) // of the bubble: both tries are over
+		synctest.Wait()
 		same(t, "acks when it is known", r.acked(), []string{"a"})
 		same(t, "observed", r.seen.devices, []string{"a"})
 		if err := r.Health(); applied != 1 || err != nil {

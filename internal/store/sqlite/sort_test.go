@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,11 +44,11 @@ func edit(t *testing.T, dir string, statements ...string) {
 // impatient is a context that ends after it was asked for some times.
 type impatient struct {
 	context.Context
-	left int
+	left atomic.Int64
 }
 
 func (c *impatient) Err() error {
-	if c.left--; c.left < 0 {
+	if c.left.Add(-1) < 0 {
 		return context.Canceled
 	}
 	return nil
@@ -64,7 +65,8 @@ func TestChunksMoveIntoPartitionsAlsoWhenThatIsInterrupted(t *testing.T) {
 	unsort(t, m.dir, names)
 	interrupted := 0
 	for patience := 1; ; patience++ {
-		ctx := &impatient{Context: context.Background(), left: patience}
+		ctx := &impatient{Context: context.Background()}
+		ctx.left.Store(int64(patience))
 		s, err := sqlite.Open(ctx, m.dir, store.Options{}, slog.New(slog.DiscardHandler))
 		if err != nil {
 			interrupted++
