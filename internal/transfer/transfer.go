@@ -193,7 +193,7 @@ func (t *transfer) refuseOccupied(ctx context.Context) error {
 			return fmt.Errorf("look into table %s of the target: %w", tab.name, err)
 		}
 		if n > tab.fresh {
-			return &NotEmptyError{What: fmt.Sprintf("%d rows in table %s", n, tab.name)}
+			return &NotEmptyError{What: "rows in table " + tab.name}
 		}
 	}
 	n, err := count(ctx, t.to.Rows(), "series")

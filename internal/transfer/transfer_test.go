@@ -5,10 +5,12 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -297,6 +299,37 @@ func TestADamagedSourceSaysWhatToDo(t *testing.T) {
 	_, err = move(t, t.Context(), dir, cluster.Database(t), nil)
 	if err == nil || !strings.Contains(err.Error(), "trefoil restore") || !strings.Contains(err.Error(), "of device v") {
 		t.Errorf("got %v, want the series and the next step", err)
+	}
+}
+
+func TestReadingsOfWhichOnlySummariesAreLeftAreCounted(t *testing.T) {
+	dir := t.TempDir()
+	const n = 10_000
+	hourly := func(trefoil.DeviceID, string) store.Retention {
+		return store.Retention{Raw: 1, Hourly: store.Forever}
+	}
+	now := (begin + n*interval).Time().AddDate(0, 3, 0)
+	s, err := sqlite.Open(t.Context(), dir, store.Options{HeadBytes: 1, Keep: hourly, Now: func() time.Time { return now }}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, s, func(tx store.Tx) error {
+		return tx.Append(&trefoil.Message{Device: "old", Readings: history("temperature", n)})
+	})
+	for range 2 { // what is in chunks is packed an hour later
+		for more := true; more; {
+			if more, err = s.Maintain(t.Context(), upkeep); err != nil {
+				t.Fatal(err)
+			}
+		}
+		now = now.Add(2 * time.Hour)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	got, err := move(t, t.Context(), dir, cluster.Database(t), nil)
+	if err != nil || got.Summarized != n || got.Readings != 0 || got.Empty != 1 {
+		t.Errorf("got %+v, %v, want %d summarized readings and none moved", got, err, n)
 	}
 }
 
