@@ -297,3 +297,9 @@ func both(t *testing.T, cfg func() mqtt.Config, test func(b *bed, v packet.Versi
 }
 
 func plain() mqtt.Config { return mqtt.Config{} }
+
+// pass lets time pass in the bubble of the test.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}

@@ -24,10 +24,10 @@ func TestDeliveryGoesOnWhenTheStoreDoes(t *testing.T) {
 		store.set(false, errors.New("disk full"))
 		sub.ack(packet.PUBACK, p.PacketID)
 		sub.quiet()
-		time.Sleep(3 * time.Second)
+		pass(3 * time.Second)
 		sub.quiet()
 		store.set(false, nil)
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		sub.gets("t", "2")
 	})
 }

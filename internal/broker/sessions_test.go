@@ -13,9 +13,11 @@ import (
 	"github.com/trefoil-iot/trefoil/internal/broker"
 	"github.com/trefoil-iot/trefoil/internal/ingest"
 	"github.com/trefoil-iot/trefoil/internal/store"
+	"github.com/trefoil-iot/trefoil/internal/store/postgres"
 	"github.com/trefoil-iot/trefoil/internal/store/sqlite"
 	"github.com/trefoil-iot/trefoil/mqtt"
 	"github.com/trefoil-iot/trefoil/mqtt/sessiontest"
+	"github.com/trefoil-iot/trefoil/test/pgtest"
 )
 
 // process is what a running server has around its session store.
@@ -30,11 +32,16 @@ type process struct {
 // and the database.
 func begin(t *testing.T, dir string, wrap func(store.Store) store.Store) *process {
 	t.Helper()
-	log := slog.New(slog.DiscardHandler)
-	db, err := sqlite.Open(t.Context(), dir, store.Options{}, log)
+	db, err := sqlite.Open(t.Context(), dir, store.Options{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return beginOn(t, db, wrap)
+}
+
+func beginOn(t *testing.T, db store.Store, wrap func(store.Store) store.Store) *process {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
 	ledger, err := ingest.NewLedger(t.Context(), db.Rows(), time.Now, everybody{})
 	if err != nil {
 		t.Fatal(err)
@@ -69,6 +76,34 @@ func TestSessionsInSQLiteKeepTheContractOfTheEngine(t *testing.T) {
 				running.end()
 			}
 			running = begin(t, dir, asItIs)
+			return running.sessions()
+		}
+	})
+}
+
+func TestSessionsInPostgreSQLKeepTheContractOfTheEngine(t *testing.T) {
+	cluster, err := pgtest.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := cluster.Close(); err != nil {
+			t.Errorf("end PostgreSQL: %v", err)
+		}
+	})
+	sessiontest.Run(t, func(t *testing.T) sessiontest.Open {
+		url := cluster.Database(t)
+		var running *process
+		t.Cleanup(func() { running.end() })
+		return func(t *testing.T) mqtt.Store {
+			if running != nil {
+				running.end()
+			}
+			db, err := postgres.Open(t.Context(), url, store.Options{}, slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			running = beginOn(t, db, asItIs)
 			return running.sessions()
 		}
 	})
