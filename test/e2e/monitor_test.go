@@ -87,6 +87,7 @@ func TestAnOperatorSeesAndEndsConnections(t *testing.T) {
 	c := r.connect(d, wire.V5)
 	send(t, c, wire.AppendPublish(nil, wire.Publish{Version: wire.V5, QoS: 1, ID: 1, Topic: "devices/pump-7/telemetry", Payload: []byte(`{"v":1}`)}))
 	receive(t, c, puback)
+	r.awaitPresence(d.ID, true) // what is offline before it was online has no reason
 	var page struct {
 		Items []struct {
 			Session, Device, ClientID, Protocol, Transport, Address string

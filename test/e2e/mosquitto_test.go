@@ -214,6 +214,7 @@ func TestAWillIsPublishedWhenTheConnectionIsLost(t *testing.T) {
 			topic := "devices/" + d.ID + "/telemetry"
 			dying := r.subscribe(d, version, "devices/"+d.ID+"/status", "-i", d.ID+"-dying",
 				"--will-topic", topic, "--will-qos", "1", "--will-payload", `{"last":1}`)
+			r.awaitPresence(d.ID, true)
 			if err := dying.cmd.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}

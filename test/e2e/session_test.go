@@ -298,7 +298,9 @@ func TestAWillWithDelayOutlivesTheServer(t *testing.T) {
 			}
 		}
 		left, cut, back := r.device("left"), r.device("cut"), r.device("back")
-		if err := r.session(left, v, "left", will(left)).Close(); err != nil {
+		leaves := r.session(left, v, "left", will(left))
+		r.awaitPresence("left", true)
+		if err := leaves.Close(); err != nil {
 			r.t.Fatal(err)
 		}
 		r.awaitPresence("left", false)
