@@ -113,7 +113,10 @@ func (a *App) openBroker(ctx context.Context) (err error) {
 		Sessions: broker.NewSessions(a.store.Rows(), a.loop),
 		Decoder:  payload.NewDecoder(payload.Limits{}),
 		Limits: mqtt.Limits{
-			Connections: limits.Connections, ConnectTimeout: limits.ConnectTimeout, PacketSize: int(limits.Packet),
+			Connections: limits.Connections, ConnectionsPerAddress: limits.PerAddress, AcceptRate: limits.Accepts,
+			ConnectTimeout: limits.ConnectTimeout, PacketSize: int(limits.Packet),
+			MessageRate: limits.MessageRate, ByteRate: int(limits.ByteRate),
+			Subscriptions: limits.Subscriptions, QueueMessages: limits.SessionQueue,
 		},
 		Payload: int(limits.Payload), Log: a.log, Now: a.arrivals.now,
 	})

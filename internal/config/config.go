@@ -64,13 +64,20 @@ type MQTTTLS struct {
 	ClientCertificates string // "none", "optional" or "required"
 }
 
-// Limits bound what a client can make the server hold. All are positive.
+// Limits bound what a client can make the server hold. All are positive
+// but for the two rates.
 type Limits struct {
 	Packet         Size          // largest MQTT packet and HTTP request body
 	Payload        Size          // largest telemetry payload; at most Packet
 	Metrics        int           // metrics per device
 	Queue          int           // messages that wait for a commit
 	Connections    int           // MQTT connections at the same time
+	PerAddress     int           // of those from one address
+	Accepts        int           // new MQTT connections per second
+	MessageRate    int           // publishes per second of one MQTT client; 0: no limit
+	ByteRate       Size          // payload bytes per second of one MQTT client; 0: no limit
+	Subscriptions  int           // of one MQTT session
+	SessionQueue   int           // QoS 1 and 2 messages that wait for one MQTT session
 	ConnectTimeout time.Duration // from accepting a socket to its CONNECT
 	Shutdown       time.Duration // a clean stop takes at most this long
 }
@@ -116,6 +123,10 @@ func Default() Config {
 			Metrics:        500,
 			Queue:          16384,
 			Connections:    50000,
+			PerAddress:     20_000,
+			Accepts:        5_000,
+			Subscriptions:  1_000,
+			SessionQueue:   10_000,
 			ConnectTimeout: 10 * time.Second,
 			Shutdown:       10 * time.Second,
 		},
