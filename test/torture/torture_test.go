@@ -12,15 +12,17 @@ import (
 	"github.com/trefoil-iot/trefoil/test/trefoiltest"
 )
 
-// A short torture on every run of the tests; make torture does a long one.
-func TestNothingIsLostOrDoubledByTwentyKills(t *testing.T) {
+// A torture on every run of the tests; make torture does a longer one, with
+// more messages between two kills. One in eight of the rounds ends with a
+// clean stop, so that these are more than 200 kills.
+func TestNothingIsLostOrDoubledByTwoHundredKills(t *testing.T) {
 	binary, err := trefoiltest.Build(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	o := options{
-		binary: binary, dir: t.TempDir(), rounds: 20, seed: 20, devices: 1, inFlight: 20, drain: patience,
-		up: [2]time.Duration{20 * time.Millisecond, 500 * time.Millisecond}, progress: func(int) {},
+		binary: binary, dir: t.TempDir(), rounds: 250, seed: 20, devices: 1, inFlight: 20, drain: patience,
+		up: [2]time.Duration{5 * time.Millisecond, 200 * time.Millisecond}, progress: func(int) {},
 	}
 	t.Logf("seed %d", o.seed)
 	r, err := torture(t.Context(), o)
@@ -32,6 +34,9 @@ func TestNothingIsLostOrDoubledByTwentyKills(t *testing.T) {
 	t.Log(table.String())
 	if len(r.faults) > 0 {
 		t.Errorf("got %d broken promises, want none", len(r.faults))
+	}
+	if kills := r.rounds - r.stopped; kills < 200 {
+		t.Errorf("got %d kills, want at least 200", kills)
 	}
 	for _, row := range r.stored {
 		if row.sent == 0 {
