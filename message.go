@@ -30,7 +30,7 @@ const (
 	DropTooLarge     DropReason = "too_large"         // above a size limit
 	DropTooMany      DropReason = "too_many_metrics"  // a metric beyond the device's limit
 	DropRate         DropReason = "rate_limit"        // faster than the device may
-	DropQueueFull    DropReason = "queue_full"        // QoS 0 while the ingest queue was full
+	DropQueueFull    DropReason = "queue_full"        // QoS 0 or HTTP while the ingest queue was full
 	DropUnknown      DropReason = "unknown_device"    // the device was deleted in the meantime
 	DropShutdown     DropReason = "server_stopping"   // QoS 0 while the server stopped
 	DropRefused      DropReason = "refused"           // refused for another reason, which the detail names
